@@ -1,0 +1,632 @@
+"""Where the photos come from, the split by one attribute, and the stream that training reads.
+
+Three kinds of data stand behind one interface, `open_split`: CelebA in its own format, your own
+folders ``with/`` and ``without/``, and the drawn faces (the word ``drawn``). Built in notebook 01.
+"""
+
+import contextlib
+import difflib
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageOps
+from tqdm.auto import tqdm
+
+PARTS = ("train", "validation", "test")
+SIDES = ("without", "with")
+SHORT_NAMES = {"glasses": "Eyeglasses", "hat": "Wearing_Hat"}
+DRAWN = "drawn"
+CELEBA_SIZE = (178, 218)  # width, height of an aligned photo
+CELEBA_TOP = 20  # the face crop is rows 20..198 of it
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic"}
+# A header can promise any size; Pillow warns from here on, and we refuse.
+Image.MAX_IMAGE_PIXELS = 120_000_000
+
+
+class DataError(Exception):
+    """The data can't be used; the message says what was wrong, where, and what to do."""
+
+
+class Drawn(NamedTuple):
+    """One drawn face: the person `seed`, with or without `attribute`."""
+
+    seed: int
+    attribute: str
+    present: bool
+
+    @property
+    def name(self) -> str:
+        return f"drawn {self.seed} {'with' if self.present else 'without'} {self.attribute}"
+
+
+Item = Path | Drawn
+
+
+@dataclass
+class Split:
+    """A dataset, split by one attribute into parts and sides.
+
+    Attributes
+    ----------
+    attribute : str
+        A CelebA column, or a name of yours.
+    source : str
+        What the data is, for messages and file headers: a folder, or "drawn".
+    items : dict
+        From (part, side), e.g. ("train", "with"), to a list of `Item`.
+    unreadable : dict
+        From the name of each item that could not be read to the reason.
+    """
+
+    attribute: str
+    source: str
+    items: dict[tuple[str, str], list[Item]]
+    unreadable: dict[str, str] = field(default_factory=dict)
+
+    def count(self, part: str, side: str) -> int:
+        return len(self.items[part, side])
+
+    def table(self) -> list[tuple[str, int, int]]:
+        """Return a row (part, without, with) for each part."""
+        return [(part, *(self.count(part, side) for side in SIDES)) for part in PARTS]
+
+
+def column_name(attribute: str) -> str:
+    """Return the CelebA column behind a short name: "glasses" is "Eyeglasses"."""
+    return SHORT_NAMES.get(attribute.lower(), attribute)
+
+
+def short_name(attribute: str) -> str:
+    """Return the short name of a column: "Eyeglasses" is "glasses", others in lower case."""
+    for short, column in SHORT_NAMES.items():
+        if attribute in (short, column):
+            return short
+    return attribute.lower()
+
+
+# --- CelebA's own files ---------------------------------------------------------------------
+
+
+@dataclass
+class AttributeTable:
+    """CelebA's attribute file: names of photos, names of columns, and values of -1 or 1."""
+
+    photos: list[str]
+    columns: list[str]
+    values: np.ndarray  # int8, (photos, columns)
+
+    def column(self, attribute: str) -> np.ndarray:
+        """Return the int8 (photos,) column of one attribute.
+
+        Raises
+        ------
+        DataError
+            If there is no such column; the message names the nearest.
+        """
+        name = column_name(attribute)
+        if name not in self.columns:
+            lower = {c.lower(): c for c in self.columns}
+            near = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.4)
+            hint = " Did you mean " + " or ".join(lower[n] for n in near) + "?" if near else ""
+            raise DataError(
+                f"There is no attribute {attribute!r}.{hint}\n"
+                f"The columns are: {', '.join(self.columns)}."
+            )
+        return self.values[:, self.columns.index(name)]
+
+
+def read_attributes(path: Path) -> AttributeTable:
+    """Read ``list_attr_celeba.txt``: a count, a header of names, then a row for each photo.
+
+    Raises
+    ------
+    DataError
+        If a line does not fit; the message gives its number.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} can't be read: {error}") from error
+    lines = [(number, line.split()) for number, line in enumerate(lines, 1) if line.strip()]
+    if len(lines) < 3 or len(lines[0][1]) != 1 or not lines[0][1][0].isdigit():
+        raise DataError(
+            f"{path} is not CelebA's attribute file: line 1 should be the number of photos, "
+            "line 2 the names of the attributes, and then a row for each photo."
+        )
+    columns, rows = lines[1][1], lines[2:]
+    photos, values = [], np.empty((len(rows), len(columns)), np.int8)
+    for index, (number, words) in enumerate(rows):
+        if len(words) != len(columns) + 1 or not set(words[1:]) <= {"1", "-1"}:
+            raise DataError(
+                f"{path}, line {number}: expected a file name and {len(columns)} values of "
+                f"-1 or 1, found {len(words)} words: {' '.join(words)[:60]!r}."
+            )
+        photos.append(words[0])
+        values[index] = [int(word) for word in words[1:]]
+    if int(lines[0][1][0]) != len(photos):
+        raise DataError(
+            f"{path}: line 1 promises {lines[0][1][0]} photos, but {len(photos)} rows follow. "
+            "The file may be cut off; fetch it again."
+        )
+    return AttributeTable(photos, columns, values)
+
+
+def _read_pairs(path: Path) -> dict[str, str]:
+    """Read a file of lines ``photo value``, or nothing if it is not there."""
+    if not path.is_file():
+        return {}
+    pairs = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+        words = line.split()
+        if len(words) not in (0, 2):
+            raise DataError(f"{path}, line {number}: expected a photo and a value: {line[:60]!r}.")
+        if words:
+            pairs[words[0]] = words[1]
+    return pairs
+
+
+def part_of(group: str, seed: int = 0) -> str:
+    """Return the part of everything that shares a group, e.g. one person: 80, 10, 10 percent.
+
+    The answer depends on the group's name and the seed alone, so that a photo is held out for
+    every attribute or for none, and stays so when photos are added.
+    """
+    digest = hashlib.blake2b(f"{seed}:{group}".encode(), digest_size=8).digest()
+    share = int.from_bytes(digest, "big") / 2**64
+    return "train" if share < 0.8 else "validation" if share < 0.9 else "test"
+
+
+def _open_celeba(folder: Path, attribute: str, seed: int) -> Split:
+    table = read_attributes(folder / "list_attr_celeba.txt")
+    present = table.column(attribute) == 1
+    photos = folder / "img_align_celeba"
+    if not photos.is_dir():
+        raise DataError(
+            f"{folder} has the attribute file but not the photos: put the folder "
+            "img_align_celeba beside list_attr_celeba.txt."
+        )
+    there = set(os.listdir(photos))
+    official = _read_pairs(folder / "list_eval_partition.txt")
+    identity = _read_pairs(folder / "identity_CelebA.txt")
+    split = _empty_split(column_name(attribute), str(folder))
+    for name, has in zip(table.photos, present, strict=True):
+        if name not in there:
+            split.unreadable[name] = "named in list_attr_celeba.txt, but not in img_align_celeba"
+            continue
+        if name in official:
+            part = PARTS[int(official[name])] if official[name] in "012" else "train"
+        else:
+            part = part_of(identity.get(name, name), seed)
+        split.items[part, SIDES[int(has)]].append(photos / name)
+    return split
+
+
+# --- your own folders -----------------------------------------------------------------------
+
+
+def _images_in(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+
+
+def _open_folders(folder: Path, attribute: str, seed: int) -> Split:
+    split = _empty_split(attribute, str(folder))
+    for side in SIDES:
+        for part in PARTS:
+            split.items[part, side] += _images_in(folder / part / side)
+        for path in _images_in(folder / side):
+            split.items[part_of(path.name, seed), side].append(path)
+    return split
+
+
+# --- the drawn faces ------------------------------------------------------------------------
+
+
+def _open_drawn(attribute: str, seed: int, images: int) -> Split:
+    from . import faces
+
+    short = short_name(attribute)
+    if short not in faces.ATTRIBUTES:
+        raise DataError(
+            f"The drawn faces have {' and '.join(faces.ATTRIBUTES)}, not {attribute!r}. "
+            "For another attribute give --data a folder with photos."
+        )
+    split = _empty_split(column_name(short), DRAWN)
+    held_out = max(images // 10, 32)
+    person = seed * 10_000_000
+    for part, people in zip(PARTS, (images, held_out, held_out), strict=True):
+        for _ in range(people):
+            # Different people on the two sides: training never sees a pair.
+            split.items[part, "without"].append(Drawn(person, short, False))
+            other = person + 1 if part == "train" else person
+            split.items[part, "with"].append(Drawn(other, short, True))
+            person += 2
+    return split
+
+
+class DrawnPairs(NamedTuple):
+    """Held-out drawn people, each with the truth: what the edit should give, and where."""
+
+    without: np.ndarray  # uint8 (n, size, size, 3)
+    with_: np.ndarray  # uint8 (n, size, size, 3)
+    region: np.ndarray  # float32 (n, size, size), 1 where the two truly differ
+
+
+def drawn_pairs(split: Split, part: str, size: int, count: int | None = None) -> DrawnPairs:
+    """Draw the true pairs of a part of a drawn split; the test and validation parts have them."""
+    from . import faces
+
+    items = split.items[part, "without"][:count]
+    pairs = [faces.draw_pair(item.seed, item.attribute, size) for item in items]
+    return DrawnPairs(*(np.stack(column) for column in zip(*pairs, strict=True)))
+
+
+def draw_ahead(split: Split, size: int, cache: Path) -> None:
+    """Draw all faces of a drawn split once, on all cores, with a progress bar.
+
+    They land in `cache` as one PNG a face, and `read_image` finds them there from then on.
+    """
+    folder = _drawn_folder(cache, size)
+    items = {item for items in split.items.values() for item in items}
+    missing = sorted(item for item in items if not _drawn_path(folder, item).is_file())
+    if not missing:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    jobs = ((folder, size, missing[start::64]) for start in range(64))
+    with ProcessPoolExecutor() as pool, tqdm(total=len(missing), desc="drawing faces") as bar:
+        for done in pool.map(_draw_some, jobs):
+            bar.update(done)
+
+
+def _draw_some(job: tuple[Path, int, list[Drawn]]) -> int:
+    folder, size, items = job
+    for item in items:
+        path = _drawn_path(folder, item)
+        with _written_whole(path) as temporary:
+            Image.fromarray(_draw(item, size)).save(temporary, "PNG", compress_level=1)
+    return len(items)
+
+
+def _draw(item: Drawn, size: int) -> np.ndarray:
+    from . import faces
+
+    return faces.draw_face(item.seed, size, **{item.attribute: item.present})
+
+
+@lru_cache
+def _drawing_version() -> str:
+    """Change the cache's name when the drawing changes."""
+    sources = sorted(Path(__file__).parent.glob("faces*.py"))
+    sources += sorted(Path(__file__).parent.glob("accessories*.py"))
+    return hashlib.blake2b(b"".join(p.read_bytes() for p in sources), digest_size=4).hexdigest()
+
+
+def _drawn_folder(cache: Path, size: int) -> Path:
+    return cache / f"drawn-{size}-{_drawing_version()}"
+
+
+def _drawn_path(folder: Path, item: Drawn) -> Path:
+    return folder / f"{item.seed}-{item.attribute}-{'with' if item.present else 'without'}.png"
+
+
+# --- one interface --------------------------------------------------------------------------
+
+
+def open_split(
+    data: str | Path, attribute: str, *, seed: int = 0, images: int = 1000, need: str = "train"
+) -> Split:
+    """Open a dataset and split it by one attribute.
+
+    Parameters
+    ----------
+    data : str or Path
+        "drawn"; a folder in CelebA's format; or a folder with ``with/`` and ``without/``, either
+        at its top or below ``train/``, ``validation/`` and ``test/`` (as `write_split` makes).
+    attribute : str
+        A CelebA column, or a short name: "glasses", "hat".
+    seed : int
+        Of the split where the data does not bring one of its own, and of the drawn people.
+    images : int
+        How many drawn faces each side of the training part gets.
+    need : str
+        The part that must hold photos on both sides.
+
+    Raises
+    ------
+    DataError
+        If nothing usable is there; the message says what was looked for, and where.
+    """
+    if str(data) == DRAWN:
+        return _open_drawn(attribute, seed, images)
+    folder = Path(data).expanduser()
+    if not folder.is_dir():
+        raise DataError(
+            f"There is no folder {folder}. Give --data the folder that holds list_attr_celeba.txt "
+            "and img_align_celeba/, a folder that holds with/ and without/, or the word drawn."
+        )
+    if (folder / "list_attr_celeba.txt").is_file():
+        split = _open_celeba(folder, attribute, seed)
+    else:
+        split = _open_folders(folder, attribute, seed)
+        if not any(split.items.values()):
+            raise DataError(
+                f"Nothing to use was found in {folder}. Looked for list_attr_celeba.txt with "
+                "img_align_celeba/ (CelebA), and for images in with/ and without/, at the top or "
+                "below train/, validation/ and test/."
+            )
+    for side in SIDES:
+        if not split.items[need, side]:
+            raise DataError(
+                f"The data in {folder} has no photo {side} {split.attribute} in its {need} part "
+                f"({', '.join(f'{p}: {a} without, {b} with' for p, a, b in split.table())}). "
+                "Both sides are needed: choose another attribute or add photos."
+            )
+    return split
+
+
+def default_data() -> str:
+    """Return what to use when nobody said: the folder that CELEBA_DIR names, or "drawn"."""
+    return os.environ.get("CELEBA_DIR") or DRAWN
+
+
+def _empty_split(attribute: str, source: str) -> Split:
+    return Split(attribute, source, {(part, side): [] for part in PARTS for side in SIDES})
+
+
+# --- reading --------------------------------------------------------------------------------
+
+
+def square_crop(image: Image.Image) -> Image.Image:
+    """Return the face crop: CelebA's rows 20..198, or the central square of anything else."""
+    width, height = image.size
+    if (width, height) == CELEBA_SIZE:
+        return image.crop((0, CELEBA_TOP, width, CELEBA_TOP + width))
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    return image.crop((left, top, left + side, top + side))
+
+
+def open_photo(path: Path) -> Image.Image:
+    """Open a photo of any format Pillow reads, turned as its EXIF says, in RGB.
+
+    Raises
+    ------
+    OSError or ValueError
+        If it can't be read; the message says why.
+    """
+    try:
+        with Image.open(path) as image:
+            return ImageOps.exif_transpose(image).convert("RGB")
+    except (Image.DecompressionBombError, SyntaxError, EOFError) as error:
+        raise ValueError(str(error) or "not an image") from error
+
+
+def read_image(item: Item, size: int, cache: Path | None = None) -> np.ndarray:
+    """Return one face crop, uint8 of shape (size, size, 3).
+
+    Raises
+    ------
+    OSError or ValueError
+        If a photo can't be read.
+    """
+    if isinstance(item, Drawn):
+        path = _drawn_path(_drawn_folder(cache, size), item) if cache else None
+        if path is None or not path.is_file():
+            return _draw(item, size)
+        return np.asarray(open_photo(path))
+    square = square_crop(open_photo(item))
+    return np.asarray(square.resize((size, size), Image.Resampling.LANCZOS, reducing_gap=3))
+
+
+def read_images(
+    split: Split, part: str, side: str, size: int, count: int | None = None, cache=None
+) -> np.ndarray:
+    """Return the first readable images of one side, uint8 of shape (count, size, size, 3).
+
+    Those that can't be read are left out and noted in `split.unreadable`.
+    """
+    images = []
+    for item in split.items[part, side]:
+        if count is not None and len(images) == count:
+            break
+        try:
+            images.append(read_image(item, size, cache))
+        except (OSError, ValueError) as error:
+            split.unreadable[item_name(item)] = str(error)
+    if not images:
+        raise DataError(f"No photo {side} {split.attribute} in {split.source} could be read.")
+    return np.stack(images)
+
+
+def item_name(item: Item) -> str:
+    return item.name
+
+
+def to_unit(images: np.ndarray) -> np.ndarray:
+    """Return uint8 images as float32 in [-1, 1], the range of every network."""
+    return images.astype(np.float32) / 127.5 - 1.0
+
+
+def to_bytes(images: np.ndarray) -> np.ndarray:
+    """Return images in [-1, 1] as uint8, the inverse of `to_unit`."""
+    return np.clip(np.rint((np.asarray(images) + 1.0) * 127.5), 0, 255).astype(np.uint8)
+
+
+# --- the stream -----------------------------------------------------------------------------
+
+
+class _Order:
+    """An endless shuffle of one side: position i is a pure function of the seed.
+
+    So a run that resumes at step k reads exactly what it would have read without the break.
+    """
+
+    def __init__(self, count: int, seed: int, side: int):
+        self.count, self.seed, self.side = count, seed, side
+        self.epoch, self.permutation = -1, np.empty(0, int)
+
+    def __call__(self, position: int) -> tuple[int, bool]:
+        epoch, place = divmod(position, self.count)
+        if epoch != self.epoch:
+            generator = np.random.default_rng([self.seed, self.side, epoch])
+            self.permutation = generator.permutation(self.count)
+            self.flips = generator.random(self.count) < 0.5
+            self.epoch = epoch
+        return int(self.permutation[place]), bool(self.flips[place])
+
+
+def pair_stream(
+    split: Split,
+    size: int,
+    batch: int,
+    *,
+    seed: int = 0,
+    start: int = 0,
+    part: str = "train",
+    flip: bool = True,
+    cache: Path | None = None,
+):
+    """Stream batches of unpaired images from disk: ``(without, with)``, shuffled without end.
+
+    Parameters
+    ----------
+    split : Split
+        What `open_split` returned. Items that can't be read are replaced by the next that can,
+        and noted in ``split.unreadable``.
+    size, batch : int
+        Side of the images, and images a side in each batch.
+    seed : int
+        Of the order and the flips.
+    start : int
+        How many batches to pass over, to go on after a break.
+    flip : bool
+        Mirror every second image.
+
+    Returns
+    -------
+    tf.data.Dataset
+        Of two float32 tensors (batch, size, size, 3) in [-1, 1].
+    """
+    import tensorflow as tf
+
+    sides = [split.items[part, side] for side in SIDES]
+
+    def positions() -> Iterator[list[tuple[int, int]]]:
+        orders = [_Order(len(items), seed, side) for side, items in enumerate(sides)]
+        position = start * batch
+        while True:
+            yield [order(position) for order in orders]
+            position += 1
+
+    def load(chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        images = []
+        for items, (index, mirrored) in zip(sides, chosen, strict=True):
+            image = to_unit(_read_or_next(split, items, int(index), size, cache))
+            images.append(image[:, ::-1] if mirrored and flip else image)
+        return tuple(images)
+
+    def load_both(chosen):
+        images = tf.numpy_function(load, [chosen], (tf.float32, tf.float32), stateful=False)
+        for image in images:
+            image.set_shape((size, size, 3))
+        return tuple(images)
+
+    stream = tf.data.Dataset.from_generator(
+        positions, output_signature=tf.TensorSpec((2, 2), tf.int64)
+    )
+    stream = stream.map(load_both, num_parallel_calls=2, deterministic=True)
+    return stream.batch(batch, drop_remainder=True).prefetch(2)
+
+
+def _read_or_next(split, items, index, size, cache) -> np.ndarray:
+    for offset in range(len(items)):
+        item = items[(index + offset) % len(items)]
+        if item_name(item) in split.unreadable:
+            continue
+        try:
+            return read_image(item, size, cache)
+        except (OSError, ValueError) as error:
+            split.unreadable[item_name(item)] = str(error)
+    raise DataError(f"None of the {len(items)} photos in {split.source} could be read.")
+
+
+# --- writing a split ------------------------------------------------------------------------
+
+
+def write_split(
+    split: Split,
+    out: Path,
+    size: int,
+    *,
+    report: Callable[[str], None] = print,
+) -> dict[tuple[str, str], int]:
+    """Write the split as ``OUT/train/with/*.png`` and so on: face crops that `open_split` reads.
+
+    Written beside `out` under a temporary name and renamed at the end, so that `out` is whole or
+    not there. Items that can't be read are skipped and listed in ``skipped.txt``.
+
+    Returns
+    -------
+    dict
+        From (part, side) to the number of images written.
+
+    Raises
+    ------
+    DataError
+        If `out` exists and is not empty, or nothing could be read.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise DataError(f"{out} exists already. Choose another --out, or delete it first.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    written = {}
+    try:
+        total = sum(map(len, split.items.values()))
+        with tqdm(total=total, desc="writing the split", unit="photo") as bar:
+            for (part, side), items in split.items.items():
+                folder = work / part / side
+                folder.mkdir(parents=True)
+                written[part, side] = 0
+                for item in items:
+                    bar.update()
+                    try:
+                        image = Image.fromarray(read_image(item, size))
+                    except (OSError, ValueError) as error:
+                        split.unreadable[item_name(item)] = str(error)
+                        continue
+                    stem = item.stem if isinstance(item, Path) else str(item.seed)
+                    image.save(folder / f"{stem}.png")
+                    written[part, side] += 1
+        if not any(written.values()):
+            raise DataError(f"None of the {total} photos of {split.source} could be read.")
+        if split.unreadable:
+            lines = [f"{name}: {why}\n" for name, why in sorted(split.unreadable.items())]
+            (work / "skipped.txt").write_text("".join(lines), encoding="utf-8")
+        if out.exists():
+            out.rmdir()
+        work.chmod(0o755)
+        work.rename(out)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return written
+
+
+@contextlib.contextmanager
+def _written_whole(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside `path`, renamed to it if all went well."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

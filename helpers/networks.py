@@ -1,0 +1,290 @@
+"""The generators and the discriminators, as functional Keras models.
+
+Every generator keeps one contract: ``residual = generator(image)``, both float32 of shape
+(batch, size, size, 3), the image in [-1, 1], and ``edited = clip(image + residual, -1, 1)``.
+Every discriminator returns ``(logits, phi)``: three class logits and the feature map that the
+perceptual loss compares. The paper's networks are built in notebooks 02 and 03, the attention
+generator and its discriminator in notebook 08.
+"""
+
+from collections.abc import Callable
+
+import keras
+from keras import layers, ops
+
+# The discriminator's classes, in the order of its logits.
+GENERATED, REAL_WITH, REAL_WITHOUT = 0, 1, 2
+
+LEAK = 0.2
+
+
+@keras.saving.register_keras_serializable("inverter")
+class InstanceNormalization(layers.Layer):
+    """Give each channel of each image zero mean and unit variance, then scale and shift.
+
+    Written out in four operations, because ``GroupNormalization`` exports to a long chain of
+    Shape, Reshape and Tile, which runs 1.8 times slower in the browser.
+
+    Source: Ulyanov, Vedaldi, Lempitsky, "Instance Normalization", 2016.
+    """
+
+    def __init__(self, epsilon: float = 1e-5, **kwargs):
+        super().__init__(**kwargs)
+        self.epsilon = epsilon
+
+    def build(self, shape):
+        self.scale = self.add_weight(name="scale", shape=(shape[-1],), initializer="ones")
+        self.shift = self.add_weight(name="shift", shape=(shape[-1],), initializer="zeros")
+
+    def call(self, x):
+        # In 16 bits the sum over 128 x 128 pixels would lose its last digits.
+        wide = ops.cast(x, "float32")
+        mean = ops.mean(wide, axis=(1, 2), keepdims=True)
+        variance = ops.mean(ops.square(wide), axis=(1, 2), keepdims=True) - ops.square(mean)
+        gain = ops.rsqrt(ops.maximum(variance, 0.0) + self.epsilon) * ops.cast(
+            self.scale, "float32"
+        )
+        offset = ops.cast(self.shift, "float32") - mean * gain
+        return x * ops.cast(gain, x.dtype) + ops.cast(offset, x.dtype)
+
+    def get_config(self):
+        return {**super().get_config(), "epsilon": self.epsilon}
+
+
+def _initializer() -> keras.initializers.Initializer:
+    return keras.initializers.TruncatedNormal(stddev=0.02)
+
+
+def _convolution(filters: int, kernel: int, stride: int, name: str, dtype, **options):
+    return layers.Conv2D(
+        filters,
+        kernel,
+        strides=stride,
+        padding="same",
+        kernel_initializer=_initializer(),
+        name=name,
+        dtype=dtype,
+        **options,
+    )
+
+
+def _normalize_and_leak(x, name: str, dtype):
+    x = InstanceNormalization(name=f"{name}_norm", dtype=dtype)(x)
+    return layers.LeakyReLU(negative_slope=LEAK, name=f"{name}_leak", dtype=dtype)(x)
+
+
+def paper_generator(size: int = 128, name: str = "generator", dtype="float32") -> keras.Model:
+    """Build the residual generator of the paper: 1,033,795 parameters.
+
+    Parameters
+    ----------
+    size : int
+        Side of the image in pixels, a multiple of 4.
+    name : str
+        The model's name, "generator_add" or "generator_remove".
+    dtype : str or keras.DTypePolicy
+        "float32", "mixed_bfloat16" or "mixed_float16".
+
+    Returns
+    -------
+    keras.Model
+        (batch, size, size, 3) in [-1, 1] to an unbounded residual of the same shape.
+
+    Source: Shen and Liu, "Learning Residual Images for Face Attribute Manipulation", CVPR 2017,
+    Table 1, with the strides that the report's code used (its table prints stride 1 for the
+    deconvolutions, which would end at 32 x 32) and a linear last layer.
+    """
+    image = keras.Input((size, size, 3), name="image")
+    x = image
+    for block, (filters, kernel, stride) in enumerate([(64, 5, 1), (128, 4, 2), (256, 4, 2)], 1):
+        x = _convolution(filters, kernel, stride, f"conv{block}", dtype)(x)
+        x = _normalize_and_leak(x, f"conv{block}", dtype)
+    for block, filters in enumerate([128, 64], 1):
+        x = layers.Conv2DTranspose(
+            filters,
+            3,
+            strides=2,
+            padding="same",
+            kernel_initializer=_initializer(),
+            name=f"deconv{block}",
+            dtype=dtype,
+        )(x)
+        x = _normalize_and_leak(x, f"deconv{block}", dtype)
+    x = _convolution(3, 4, 1, "to_residual", dtype)(x)
+    residual = layers.Activation("linear", name="residual", dtype="float32")(x)
+    return keras.Model(image, residual, name=name)
+
+
+def paper_discriminator(
+    size: int = 128, name: str = "discriminator", dtype="float32"
+) -> keras.Model:
+    """Build the three-way discriminator of the paper, about 11.17 million parameters at 128 px.
+
+    Parameters are those of `paper_generator`.
+
+    Returns
+    -------
+    keras.Model
+        (batch, size, size, 3) in [-1, 1] to ``(logits, phi)``: float32 (batch, 3), classes
+        `GENERATED`, `REAL_WITH`, `REAL_WITHOUT`; and (batch, size / 8, size / 8, 256), the third
+        convolution's output before its norm.
+    """
+    image = keras.Input((size, size, 3), name="image")
+    x = image
+    for block, filters in enumerate([64, 128, 256, 512, 1024], 1):
+        x = _convolution(filters, 4, 2, f"conv{block}", dtype)(x)
+        if block == 3:
+            phi = x
+        x = _normalize_and_leak(x, f"conv{block}", dtype)
+    x = _convolution(1, 4, 1, "to_map", dtype)(x)
+    x = layers.Flatten(name="flatten", dtype=dtype)(x)
+    logits = layers.Dense(3, kernel_initializer=_initializer(), name="logits", dtype="float32")(x)
+    phi = layers.Activation("linear", name="phi", dtype="float32")(phi)
+    return keras.Model(image, [logits, phi], name=name)
+
+
+def _upsample(x, name: str):
+    """Double both sides by repeating pixels: no checkerboard, and one operation in the browser."""
+    height, width = x.shape[1:3]
+    return layers.Lambda(
+        lambda t: ops.image.resize(t, (2 * height, 2 * width), interpolation="nearest"),
+        output_shape=(2 * height, 2 * width, x.shape[3]),
+        name=name,
+        dtype=x.dtype,
+    )(x)
+
+
+def attention_generator(
+    size: int = 128,
+    width: int = 24,
+    name: str = "generator",
+    dtype="float32",
+) -> keras.Model:
+    """Build the generator that edits only where its mask allows: at most 1.1 M parameters.
+
+    An encoder halves the image three times, residual blocks look at the whole face there, and a
+    decoder of nearest-neighbour resizes and convolutions comes back. Two heads end it: ``paint``
+    (tanh, 3 channels), what to draw, and ``mask`` (sigmoid, 1 channel), where. The residual is
+    ``mask * (paint - image)``, so the edit is bounded, and exactly nothing where the mask is 0.
+
+    Parameters
+    ----------
+    size : int
+        Side of the image in pixels, a multiple of 8.
+    width : int
+        Channels at full resolution; 24 is the course's full size, 12 the quick profile's.
+    name, dtype
+        As in `paper_generator`.
+
+    Returns
+    -------
+    keras.Model
+        (batch, size, size, 3) in [-1, 1] to a residual of the same shape, in [-2, 2]. Its layers
+        named "mask" and "paint" hold what `with_mask` shows.
+    """
+    image = keras.Input((size, size, 3), name="image")
+    widths = [width, 2 * width, 4 * width, 5 * width]
+    x = _convolution(widths[0], 3, 1, "encode0", dtype)(image)
+    x = _normalize_and_leak(x, "encode0", dtype)
+    skips = [x]
+    for block, filters in enumerate(widths[1:], 1):
+        x = _convolution(filters, 3, 2, f"encode{block}", dtype)(x)
+        x = _normalize_and_leak(x, f"encode{block}", dtype)
+        skips.append(x)
+    for block in range(1, 4):
+        inside = _convolution(widths[3], 3, 1, f"block{block}a", dtype)(x)
+        inside = _normalize_and_leak(inside, f"block{block}a", dtype)
+        inside = _convolution(widths[3], 3, 1, f"block{block}b", dtype)(inside)
+        inside = InstanceNormalization(name=f"block{block}b_norm", dtype=dtype)(inside)
+        x = layers.Add(name=f"block{block}", dtype=dtype)([x, inside])
+    for block in (2, 1, 0):
+        # Convolving before the upsampling costs a quarter of convolving after it.
+        x = _convolution(widths[block], 3, 1, f"decode{block}", dtype)(x)
+        x = _upsample(x, f"upsample{block}")
+        # Adding the encoder's map of the same size brings edges back without a parameter.
+        x = layers.Add(name=f"skip{block}", dtype=dtype)([x, skips[block]])
+        x = _normalize_and_leak(x, f"decode{block}", dtype)
+    x = _convolution(widths[0], 3, 1, "refine", dtype)(x)
+    x = layers.LeakyReLU(negative_slope=LEAK, name="refine_leak", dtype=dtype)(x)
+    heads = _convolution(4, 3, 1, "heads", dtype, bias_initializer=_head_bias)(x)
+    heads = layers.Activation("linear", name="heads_float", dtype="float32")(heads)
+    paint = layers.Lambda(lambda t: ops.tanh(t[..., :3]), name="paint", dtype="float32")(heads)
+    mask = layers.Lambda(lambda t: ops.sigmoid(t[..., 3:]), name="mask", dtype="float32")(heads)
+    residual = layers.Lambda(lambda t: t[0] * (t[1] - t[2]), name="residual", dtype="float32")(
+        [mask, paint, image]
+    )
+    return keras.Model(image, residual, name=name)
+
+
+def _head_bias(shape, dtype=None):
+    """Start with a mask of about 0.27: open enough to learn from, closed enough to stay local."""
+    return ops.convert_to_tensor([0.0, 0.0, 0.0, -1.0], dtype=dtype)
+
+
+def attention_discriminator(
+    size: int = 128, width: int = 48, name: str = "discriminator", dtype="float32"
+) -> keras.Model:
+    """Build the discriminator that trains the attention generator.
+
+    Five convolutions with spectral normalization and no instance norm (which would hide how
+    bright or how contrasted a face is), then one dense layer. Returns ``(logits, phi)`` as
+    `paper_discriminator` does.
+
+    Source: Miyato et al., "Spectral Normalization for GANs", ICLR 2018.
+    """
+    image = keras.Input((size, size, 3), name="image")
+    x = image
+    for block, factor in enumerate([1, 2, 4, 8, 8], 1):
+        convolution = _convolution(factor * width, 4, 2, f"conv{block}_kernel", dtype)
+        x = layers.SpectralNormalization(convolution, name=f"conv{block}", dtype=dtype)(x)
+        if block == 3:
+            phi = x
+        x = layers.LeakyReLU(negative_slope=LEAK, name=f"conv{block}_leak", dtype=dtype)(x)
+    x = layers.Flatten(name="flatten", dtype=dtype)(x)
+    logits = layers.Dense(3, kernel_initializer=_initializer(), name="logits", dtype="float32")(x)
+    phi = layers.Activation("linear", name="phi", dtype="float32")(phi)
+    return keras.Model(image, [logits, phi], name=name)
+
+
+def with_mask(generator: keras.Model) -> keras.Model:
+    """Return a model over the same weights that gives ``(residual, mask)``.
+
+    Raises
+    ------
+    ValueError
+        If the generator has no layer named "mask", as the paper's has none.
+    """
+    return keras.Model(
+        generator.input,
+        [generator.output, generator.get_layer("mask").output],
+        name=f"{generator.name}_with_mask",
+    )
+
+
+GENERATORS: dict[str, Callable[..., keras.Model]] = {
+    "paper": paper_generator,
+    "attention": attention_generator,
+}
+DISCRIMINATORS: dict[str, Callable[..., keras.Model]] = {
+    "paper": paper_discriminator,
+    "attention": attention_discriminator,
+}
+NETWORKS = tuple(GENERATORS)
+
+
+def multiply_accumulates(model: keras.Model) -> int:
+    """Count the multiply-accumulates of one image: convolutions and dense layers only."""
+    total = 0
+    for outer in model.layers:
+        layer = getattr(outer, "layer", outer)  # what a SpectralNormalization wraps
+        if isinstance(layer, layers.Conv2DTranspose):
+            # Each input pixel is spread over the whole kernel.
+            height, width = outer.input.shape[1:3]
+        elif isinstance(layer, layers.Conv2D):
+            height, width = outer.output.shape[1:3]
+        elif isinstance(layer, layers.Dense):
+            height = width = 1
+        else:
+            continue
+        total += height * width * int(ops.size(layer.kernel))
+    return total

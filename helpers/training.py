@@ -1,0 +1,658 @@
+"""The train step, the loop, checkpoints and previews (built in notebooks 05 and 06).
+
+Bare TensorFlow: one `tf.GradientTape` for each update, so that it is plain to read which loss
+reaches which network.
+"""
+
+import dataclasses
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+from tqdm.auto import tqdm
+
+from . import datasets, losses, networks
+from .networks import REAL_WITH, REAL_WITHOUT
+
+DIRECTIONS = ("add", "remove")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Loss weights and optimizer settings of one way to train.
+
+    ``joint`` says how the generators learn. False: as in the paper, one update each, and a
+    generator's loss reaches that generator alone. True: one update of both from the sum of both
+    directions' losses, as the cycle loss asks.
+    """
+
+    gan: float = 1.0
+    dual: float = 1.0
+    pixel: float = 0.0
+    perceptual: float = 0.0
+    cycle: float = 0.0
+    mask: float = 0.0
+    reduction: str = "mean"  # of the pixel and perceptual losses
+    joint: bool = False
+    augment: bool = False  # of everything the discriminator sees
+    cycle_noise: float = 0.0  # standard deviation; drowns what an edit might hide for the way back
+    learning_rate: float = 2e-4
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+
+
+RECIPES = {
+    # The original's alpha of 5e-5 was for pixels of 0..255; on [-1, 1] it is 127.5 times that.
+    "paper": Recipe(pixel=6.4e-3, perceptual=5e-6, reduction="sum"),
+    "attention": Recipe(
+        dual=0.5,
+        pixel=2.0,
+        cycle=10.0,
+        mask=0.5,
+        joint=True,
+        augment=True,
+        cycle_noise=0.05,
+        beta_1=0.5,
+        beta_2=0.99,
+    ),
+}
+
+
+class Models(NamedTuple):
+    """The three networks of a training."""
+
+    generator_add: keras.Model
+    generator_remove: keras.Model
+    discriminator: keras.Model
+
+
+def build_models(
+    network: str, size: int, *, width: int | None = None, dtype: str = "float32", seed: int = 0
+) -> Models:
+    """Build both generators and the discriminator of a network, "paper" or "attention".
+
+    `width` narrows the attention network: it is the generator's, and the discriminator gets
+    twice that.
+    """
+    keras.utils.set_random_seed(seed)
+    options = {"size": size, "dtype": dtype}
+    generator_options, discriminator_options = dict(options), dict(options)
+    if width is not None and network == "attention":
+        generator_options["width"] = width
+        discriminator_options["width"] = 2 * width
+    generator = networks.GENERATORS[network]
+    return Models(
+        generator(name="generator_add", **generator_options),
+        generator(name="generator_remove", **generator_options),
+        networks.DISCRIMINATORS[network](**discriminator_options),
+    )
+
+
+def edit(image: tf.Tensor, residual: tf.Tensor) -> tf.Tensor:
+    """Return the edited image: the sum, kept in [-1, 1]."""
+    return tf.clip_by_value(image + residual, -1.0, 1.0)
+
+
+def augment(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Change brightness, contrast and position of each image a little, and let gradients pass.
+
+    Applied to all that the discriminator sees, real and generated, in both updates, so that it
+    can't learn the few photos by heart and the generators can't answer with such changes.
+
+    Parameters
+    ----------
+    images : tf.Tensor
+        (batch, size, size, 3) in [-1, 1].
+    seed : tf.Tensor
+        Two integers: the same seed gives the same changes.
+
+    Source: Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training", 2020.
+    """
+    batch, size = tf.shape(images)[0], images.shape[1]
+    seeds = tf.random.split(seed, 3)
+    shift = tf.random.stateless_uniform((batch, 1, 1, 1), seeds[0], -0.2, 0.2)
+    gain = tf.random.stateless_uniform((batch, 1, 1, 1), seeds[1], 0.75, 1.25)
+    mean = tf.reduce_mean(images, axis=(1, 2, 3), keepdims=True)
+    images = (images - mean) * gain + mean + shift
+    reach = size // 10
+    start = tf.random.stateless_uniform((batch, 2), seeds[2], 0, 2 * reach + 1, tf.int32)
+    images = tf.pad(images, [[0, 0], [reach, reach], [reach, reach], [0, 0]])
+    steps = tf.range(size)[None]
+    images = tf.gather(images, start[:, :1] + steps, axis=1, batch_dims=1)
+    return tf.gather(images, start[:, 1:] + steps, axis=2, batch_dims=1)
+
+
+def make_optimizer(recipe: Recipe, variables: list) -> keras.optimizers.Optimizer:
+    """Return an Adam that already holds its slots, so that a checkpoint can fill them."""
+    optimizer = keras.optimizers.Adam(recipe.learning_rate, recipe.beta_1, recipe.beta_2)
+    optimizer.build(variables)
+    return optimizer
+
+
+class Optimizers(NamedTuple):
+    """One optimizer for each network."""
+
+    generator_add: keras.optimizers.Optimizer
+    generator_remove: keras.optimizers.Optimizer
+    discriminator: keras.optimizers.Optimizer
+
+
+def direction_losses(
+    recipe: Recipe,
+    discriminator: keras.Model,
+    image: tf.Tensor,
+    residual: tf.Tensor,
+    back: tf.Tensor,
+    mask: tf.Tensor | None,
+    *,
+    target: int,
+    source: int,
+    seed: tf.Tensor,
+) -> dict[str, tf.Tensor]:
+    """Return the weighted loss terms of one direction, e.g. add: without to with, and back.
+
+    Parameters
+    ----------
+    image, residual, back : tf.Tensor
+        The photo, what the generator gave for it, and the edit edited back by the other one.
+    mask : tf.Tensor or None
+        The generator's attention mask, if the recipe weighs it.
+    target, source : int
+        The discriminator's classes of the edit and of the photo.
+    """
+    see = (lambda x, k: augment(x, seed + k)) if recipe.augment else (lambda x, k: x)
+    edited = edit(image, residual)
+    # One pass over the edit and the way back: half the calls, the same values.
+    logits, phi = discriminator(
+        tf.concat([see(edited, 0), see(back, 1)], axis=0), training=False
+    )
+    logits_edited, logits_back = tf.split(logits, 2)
+    terms = {
+        "gan": recipe.gan * losses.gan_loss(logits_edited, target),
+        "dual": recipe.dual * losses.dual_loss(logits_back, source),
+    }
+    if recipe.pixel:
+        terms["pixel"] = recipe.pixel * losses.pixel_loss(residual, recipe.reduction)
+    if recipe.perceptual:
+        phi_image = discriminator(image, training=False)[1]
+        phi_edited = tf.split(phi, 2)[0]
+        terms["perceptual"] = recipe.perceptual * losses.perceptual_loss(
+            phi_edited, phi_image, recipe.reduction
+        )
+    if recipe.cycle:
+        terms["cycle"] = recipe.cycle * losses.cycle_loss(back, image)
+    if recipe.mask:
+        terms["mask"] = recipe.mask * losses.mask_loss(mask)
+    return terms
+
+
+def make_train_step(
+    models: Models, optimizers: Optimizers, recipe: Recipe
+) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]:
+    """Return the compiled step ``(without, with, seed) -> losses`` with its three updates.
+
+    The order is the original's: the discriminator, generator_add, generator_remove (the two
+    generators together if ``recipe.joint``). `seed` is two integers; the step's randomness
+    depends on them alone.
+    """
+    generator_add, generator_remove, discriminator = models
+    masked = recipe.mask > 0
+    run_add, run_remove = (
+        networks.with_mask(g) if masked else (lambda image, training, g=g: (g(image), None))
+        for g in (generator_add, generator_remove)
+    )
+
+    def update(optimizer, tape, loss, variables):
+        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+
+    def see(images, seed):
+        return augment(images, seed) if recipe.augment else images
+
+    def update_discriminator(without, with_, added, removed, seed):
+        everything = tf.concat([with_, without, added, removed], axis=0)
+        with tf.GradientTape() as tape:
+            logits, _ = discriminator(see(everything, seed), training=True)
+            loss = losses.discriminator_loss(*tf.split(logits, 4))
+        update(optimizers.discriminator, tape, loss, discriminator.trainable_variables)
+        return loss
+
+    def one_way(image, run, run_back, target, source, seed):
+        residual, mask = run(image, training=True)
+        edited = edit(image, residual)
+        if recipe.cycle_noise:
+            edited += recipe.cycle_noise * tf.random.stateless_normal(tf.shape(edited), seed)
+        back = edit(edited, run_back(edited, training=True)[0])
+        return direction_losses(
+            recipe,
+            discriminator,
+            image,
+            residual,
+            back,
+            mask,
+            target=target,
+            source=source,
+            seed=seed + 2,
+        )
+
+    def add_terms(without, seed):
+        return one_way(without, run_add, run_remove, REAL_WITH, REAL_WITHOUT, seed)
+
+    def remove_terms(with_, seed):
+        return one_way(with_, run_remove, run_add, REAL_WITHOUT, REAL_WITH, seed)
+
+    @tf.function
+    def train_step(without, with_, seed):
+        seeds = tf.random.split(seed, 3)
+        added = edit(without, generator_add(without))
+        removed = edit(with_, generator_remove(with_))
+        report = {
+            "discriminator": update_discriminator(without, with_, added, removed, seeds[0])
+        }
+        if recipe.joint:
+            variables = generator_add.trainable_variables + generator_remove.trainable_variables
+            with tf.GradientTape() as tape:
+                both = {"add": add_terms(without, seeds[1]), "remove": remove_terms(with_, seeds[2])}
+                loss = sum(sum(terms.values()) for terms in both.values())
+            gradients = tape.gradient(loss, variables)
+            half = len(generator_add.trainable_variables)
+            for optimizer, part in (
+                (optimizers.generator_add, slice(None, half)),
+                (optimizers.generator_remove, slice(half, None)),
+            ):
+                optimizer.apply_gradients(zip(gradients[part], variables[part], strict=True))
+        else:
+            both = {}
+            for direction, terms_of, image, key in (
+                ("add", add_terms, without, seeds[1]),
+                ("remove", remove_terms, with_, seeds[2]),
+            ):
+                generator = getattr(models, f"generator_{direction}")
+                with tf.GradientTape() as tape:
+                    both[direction] = terms_of(image, key)
+                    loss = sum(both[direction].values())
+                update(
+                    getattr(optimizers, f"generator_{direction}"),
+                    tape,
+                    loss,
+                    generator.trainable_variables,
+                )
+        for direction, terms in both.items():
+            report |= {f"{direction}/{name}": value for name, value in terms.items()}
+        return report
+
+    return train_step
+
+
+# --- averaged weights -----------------------------------------------------------------------
+
+
+def copy_weights(source: keras.Model, target: keras.Model) -> None:
+    for a, b in zip(source.weights, target.weights, strict=True):
+        b.assign(a)
+
+
+def make_average(averaged: list[keras.Model], models: list[keras.Model]) -> Callable:
+    """Return the compiled step ``(decay) -> None`` that moves the averages to the models."""
+    pairs = [
+        (average, current)
+        for a, m in zip(averaged, models, strict=True)
+        for average, current in zip(a.weights, m.weights, strict=True)
+    ]
+
+    @tf.function
+    def move(decay: tf.Tensor) -> None:
+        for average, current in pairs:
+            average.assign(decay * average + (1.0 - decay) * current)
+
+    return move
+
+
+# --- the loop -------------------------------------------------------------------------------
+
+
+class TrainingError(Exception):
+    """Training can't start or go on; the message says what was wrong and what to do."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What defines a run; kept as ``settings.json`` in its folder and checked on resume."""
+
+    attribute: str
+    data: str
+    network: str = "attention"
+    size: int = 128
+    width: int | None = None
+    batch: int = 8
+    seed: int = 0
+    images: int = 1000  # drawn faces a side
+    average: float = 0.999  # decay of the averaged generators
+
+    def differences(self, other: "Settings") -> list[str]:
+        return [
+            f"{f.name}: {getattr(other, f.name)!r} there, {getattr(self, f.name)!r} now"
+            for f in dataclasses.fields(self)
+            if getattr(self, f.name) != getattr(other, f.name)
+        ]
+
+
+def pick_dtype() -> str:
+    """Return the precision that this machine is fast in.
+
+    float16 on a GPU; bfloat16 where the processor multiplies it in hardware (AMX or AVX-512
+    BF16); float32 elsewhere.
+    """
+    if tf.config.list_physical_devices("GPU"):
+        return "mixed_float16"
+    try:
+        flags = set(Path("/proc/cpuinfo").read_text().split("flags", 2)[1].split())
+    except (OSError, IndexError):
+        return "float32"
+    return "mixed_bfloat16" if flags & {"amx_bf16", "avx512_bf16"} else "float32"
+
+
+class Run:
+    """A training in a folder: builds it or resumes it, advances it, keeps what it made.
+
+    The folder holds ``settings.json``, ``checkpoints/``, ``previews/step-*.png`` (a fixed
+    held-out batch), ``logs/`` for TensorBoard, and ``weights/``: the averaged generators that
+    `invert`, `evaluate` and `export` read.
+
+    Attributes
+    ----------
+    models, averaged : Models, tuple of two keras.Model
+        The networks in training, and the moving averages of both generators.
+    step : int
+        Steps done, over all sessions.
+
+    Raises
+    ------
+    TrainingError
+        If the folder holds a run with other settings; the message names the differences.
+    """
+
+    def __init__(self, folder: Path, settings: Settings, split: datasets.Split, dtype: str | None = None):
+        self.folder, self.settings, self.split = folder, settings, split
+        self._claim_settings()
+        self.recipe = RECIPES[settings.network]
+        self.dtype = dtype or pick_dtype()
+        options = {"width": settings.width, "seed": settings.seed}
+        self.models = build_models(settings.network, settings.size, dtype=self.dtype, **options)
+        # Averages are kept and used in float32, whatever training multiplies in.
+        self.averaged = build_models(settings.network, settings.size, **options)[:2]
+        for averaged, model in zip(self.averaged, self.models, strict=False):
+            copy_weights(model, averaged)
+        self.optimizers = Optimizers(
+            *(make_optimizer(self.recipe, model.trainable_variables) for model in self.models)
+        )
+        self._step = tf.Variable(0, dtype=tf.int64, name="step")
+        self._seconds = tf.Variable(0.0, dtype=tf.float64, name="seconds")
+        checkpoint = tf.train.Checkpoint(
+            step=self._step,
+            seconds=self._seconds,
+            **{f"model_{i}": model for i, model in enumerate(self.models)},
+            **{f"averaged_{i}": model for i, model in enumerate(self.averaged)},
+            **{f"optimizer_{i}": optimizer for i, optimizer in enumerate(self.optimizers)},
+        )
+        self._manager = tf.train.CheckpointManager(
+            checkpoint, folder / "checkpoints", max_to_keep=2
+        )
+        if self._manager.latest_checkpoint:
+            checkpoint.restore(self._manager.latest_checkpoint).assert_existing_objects_matched()
+        self._train_step = make_train_step(self.models, self.optimizers, self.recipe)
+        self._move_average = make_average(self.averaged, self.models[:2])
+        self._writer = tf.summary.create_file_writer(str(folder / "logs"))
+
+    @property
+    def step(self) -> int:
+        return int(self._step.numpy())
+
+    @property
+    def seconds(self) -> float:
+        """Seconds spent in training, over all sessions."""
+        return float(self._seconds.numpy())
+
+    def _claim_settings(self) -> None:
+        path = self.folder / "settings.json"
+        if path.is_file():
+            before = Settings(**json.loads(path.read_text(encoding="utf-8")))
+            if differences := self.settings.differences(before):
+                raise TrainingError(
+                    f"{self.folder} holds a run with other settings: {'; '.join(differences)}. "
+                    "Give the same settings to go on with it, or another --out."
+                )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_text(path, json.dumps(dataclasses.asdict(self.settings), indent=2) + "\n")
+
+    def train(
+        self,
+        *,
+        steps: int | None = None,
+        minutes: float | None = None,
+        preview_every: int = 100,
+        checkpoint_minutes: float = 5.0,
+        cache: Path | None = None,
+        on_preview: Callable[[int, np.ndarray], None] | None = None,
+        progress: bool = True,
+    ) -> list[dict[str, float]]:
+        """Train until `steps` are done in all, or for `minutes` from now.
+
+        Ctrl-C saves and stops. Returns the losses, one dict each 10 steps.
+
+        Raises
+        ------
+        TrainingError
+            If a loss is not finite; the last checkpoint stays.
+        """
+        if steps is None and minutes is None:
+            raise ValueError("Give steps or minutes.")
+        settings = self.settings
+        stream = datasets.pair_stream(
+            self.split,
+            settings.size,
+            settings.batch,
+            seed=settings.seed,
+            start=self.step,
+            cache=cache,
+        )
+        fixed = preview_batch(self.split, settings.size, cache=cache)
+        history: list[dict[str, float]] = []
+        began = saved = time.monotonic()
+        bar = _progress_bar(self.step, steps, minutes, progress)
+        try:
+            for without, with_ in stream:
+                if steps is not None and self.step >= steps:
+                    break
+                if minutes is not None and time.monotonic() - began >= 60 * minutes:
+                    break
+                before = time.monotonic()
+                step = self.step
+                report = self._train_step(without, with_, tf.constant([settings.seed, step]))
+                # Early weights are noise: the average forgets them faster than later ones.
+                decay = min(settings.average, (1 + step) / (10 + step))
+                self._move_average(tf.constant(decay))
+                self._step.assign_add(1)
+                if step % 10 == 0:
+                    history.append(self._log(step, report))
+                now = time.monotonic()
+                self._seconds.assign_add(now - before)
+                _advance(bar, now - began, minutes, report)
+                if self.step % preview_every == 0:
+                    sheet = self.preview(fixed)
+                    if on_preview:
+                        on_preview(self.step, sheet)
+                if now - saved > 60 * checkpoint_minutes:
+                    self.save()
+                    saved = now
+        except KeyboardInterrupt:
+            bar.write(f"Stopped at step {self.step}. The same command goes on from here.")
+        finally:
+            bar.close()
+        self.save()
+        self.preview(fixed)
+        return history
+
+    def _log(self, step: int, report: dict[str, tf.Tensor]) -> dict[str, float]:
+        values = {name: float(value) for name, value in report.items()}
+        for name, value in values.items():
+            if not np.isfinite(value):
+                raise TrainingError(
+                    f"The loss {name!r} is {value} at step {step}: training went astray. The last "
+                    f"checkpoint, of step {self._saved_step()}, is kept. Try a lower learning rate."
+                )
+        with self._writer.as_default(step=step):
+            for name, value in values.items():
+                tf.summary.scalar(name, value)
+        return {"step": step, **values}
+
+    def _saved_step(self) -> str:
+        latest = self._manager.latest_checkpoint
+        return latest.rsplit("-", 1)[1] if latest else "none"
+
+    def save(self) -> None:
+        """Write a checkpoint, and the averaged generators to ``weights/``."""
+        self._manager.save(checkpoint_number=self.step)
+        self._writer.flush()
+        for direction, generator in zip(DIRECTIONS, self.averaged, strict=True):
+            save_generator(self.weights_path(direction), generator, self.card(direction))
+
+    def weights_path(self, direction: str) -> Path:
+        name = f"{datasets.short_name(self.settings.attribute)}-{direction}.npz"
+        return self.folder / "weights" / name
+
+    def card(self, direction: str) -> dict:
+        """Return what a weights file says about itself."""
+        drawn = self.settings.data == datasets.DRAWN
+        return {
+            "attribute": datasets.short_name(self.settings.attribute),
+            "direction": direction,
+            "network": self.settings.network,
+            "size": self.settings.size,
+            "width": self.settings.width,
+            "steps": self.step,
+            "batch": self.settings.batch,
+            "seed": self.settings.seed,
+            "minutes": round(self.seconds / 60, 1),
+            "data": "drawn faces" if drawn else Path(self.split.source).name,
+            "train_images": [self.split.count("train", side) for side in datasets.SIDES],
+            "licence": "Apache-2.0" if drawn else "non-commercial research (CelebA's terms)",
+        }
+
+    def preview(self, fixed: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        """Write ``previews/step-NNNNNN.png`` and return it, uint8 (height, width, 3)."""
+        sheet = preview_sheet(*self.averaged, *fixed)
+        path = self.folder / "previews" / f"step-{self.step:06d}.png"
+        path.parent.mkdir(exist_ok=True)
+        temporary = path.with_suffix(".tmp")
+        Image.fromarray(sheet).save(temporary, "PNG")
+        temporary.replace(path)
+        return sheet
+
+
+def preview_batch(
+    split: datasets.Split, size: int, count: int = 8, cache: Path | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the fixed held-out images ``(without, with)``, float32 in [-1, 1]."""
+    part = "validation" if all(split.items["validation", s] for s in datasets.SIDES) else "train"
+    return tuple(
+        datasets.to_unit(datasets.read_images(split, part, side, size, count, cache))
+        for side in datasets.SIDES
+    )
+
+
+def preview_sheet(
+    generator_add: keras.Model,
+    generator_remove: keras.Model,
+    without: np.ndarray,
+    with_: np.ndarray,
+) -> np.ndarray:
+    """Return a picture of both directions, uint8: rows of image, edited, residual.
+
+    The residual is shown at a fixed range, gray for 0, so that pictures of different steps can be
+    compared (scaling each by its own range is what made the original's residuals brighten).
+    """
+    rows = []
+    for generator, images in ((generator_add, without), (generator_remove, with_)):
+        residual = generator(images, training=False).numpy()
+        for row in (images, np.clip(images + residual, -1, 1), np.clip(residual, -1, 1)):
+            rows.append(np.concatenate(list(datasets.to_bytes(row)), axis=1))
+    return np.concatenate(rows)
+
+
+def _progress_bar(step: int, steps: int | None, minutes: float | None, progress: bool):
+    options = {"desc": "training", "disable": not progress}
+    if minutes is not None:
+        layout = "{l_bar}{bar}| {elapsed}<{remaining}{postfix}"
+        return tqdm(total=60 * minutes, bar_format=layout, **options)
+    return tqdm(total=steps, initial=step, unit="step", **options)
+
+
+def _advance(bar, elapsed: float, minutes: float | None, report: dict[str, tf.Tensor]) -> None:
+    if minutes is None:
+        bar.update(1)
+    else:
+        bar.n = min(elapsed, bar.total)
+        bar.refresh()
+    if not bar.disable:
+        bar.set_postfix_str(
+            f"D {float(report['discriminator']):.2f} add {float(report['add/gan']):.2f} "
+            f"remove {float(report['remove/gan']):.2f}",
+            refresh=False,
+        )
+
+
+# --- weights on disk ------------------------------------------------------------------------
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def save_generator(path: Path, generator: keras.Model, card: dict) -> None:
+    """Write a generator's weights as float16, with its card, to one .npz file, whole or not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    arrays = {f"{i:03d}": np.asarray(w, np.float16) for i, w in enumerate(generator.weights)}
+    with temporary.open("wb") as file:
+        np.savez(file, card=np.array(json.dumps(card)), **arrays)
+    temporary.replace(path)
+
+
+def load_generator(path: Path) -> tuple[keras.Model, dict]:
+    """Load a generator and its card from a file that `save_generator` wrote.
+
+    Nothing is unpickled: a weights file holds numbers and one JSON text.
+
+    Raises
+    ------
+    TrainingError
+        If the file is missing, damaged or does not fit the network that its card names.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            card = json.loads(str(file["card"]))
+            arrays = [file[name].astype(np.float32) for name in sorted(file.files) if name != "card"]
+        options = {"size": card["size"], "name": f"generator_{card['direction']}"}
+        if card.get("width"):
+            options["width"] = card["width"]
+        generator = networks.GENERATORS[card["network"]](**options)
+        generator.set_weights(arrays)
+    except FileNotFoundError as error:
+        raise TrainingError(
+            f"There are no weights at {path}. Train them (python3 course.py train --help) or "
+            "give --weights the folder of a run."
+        ) from error
+    except Exception as error:
+        raise TrainingError(f"{path} is not a weights file of this course: {error}") from error
+    return generator, card
