@@ -1,0 +1,549 @@
+"""Glasses and hats for the drawn faces (`helpers/faces.py`)."""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from helpers.drawing import (
+    bell,
+    curve,
+    darken,
+    ellipse,
+    inside,
+    linear,
+    mix,
+    paint,
+    ramp,
+    shade,
+    stroke,
+)
+
+HATS = ("beanie", "cap", "fedora", "straw", "cowboy", "beret", "headscarf", "bucket")
+FRAMES = ("thin metal", "thick plastic", "rimless", "half rim", "sunglasses", "aviator")
+
+# ---------------------------------------------------------------- glasses
+
+
+def roll_glasses(rng, person) -> SimpleNamespace:
+    """Choose a person's glasses."""
+    kind = str(rng.choice(FRAMES, p=[0.2, 0.38, 0.07, 0.08, 0.18, 0.09]))
+    outline = str(rng.choice(["round", "rectangle", "cat eye", "soft square"]))
+    metal = [(176, 150, 96), (178, 180, 184), (70, 70, 74), (150, 104, 84)]
+    plastic = [(22, 20, 20), (30, 26, 28), (86, 48, 26), (120, 30, 36), (36, 54, 96), (70, 72, 76)]
+    dark = kind == "sunglasses" or (kind == "aviator" and rng.random() < 0.7)
+    is_metal = kind in ("thin metal", "rimless", "aviator")
+    palette = metal if is_metal else plastic
+    size = {
+        "round": (10.0, 9.4, 2.0),
+        "rectangle": (11.4, 7.2, 4.5),
+        "cat eye": (11.4, 8.0, 2.8),
+        "soft square": (11.0, 8.6, 3.2),
+    }
+    if kind == "aviator":
+        outline = "aviator"
+        size["aviator"] = (11.4, 9.8, 2.4)
+    rx, ry, power = size[outline]
+    scale = rng.uniform(0.93, 1.07) * (1.06 if kind == "sunglasses" else 1)
+    return SimpleNamespace(
+        kind=kind,
+        outline=outline,
+        rx=float(rx * scale),
+        ry=float(ry * scale),
+        power=power,
+        x=float(rng.uniform(13.9, 14.6)),
+        y=float(rng.uniform(0.8, 2.4)),
+        rim={"thin metal": 0.75, "rimless": 0.35, "half rim": 1.5, "aviator": 0.8}.get(
+            kind, float(rng.uniform(1.3, 2.5))
+        ),
+        colour=linear(*palette[rng.integers(len(palette))]),
+        tortoise=bool(kind in ("thick plastic", "sunglasses") and rng.random() < 0.25),
+        tint=linear(*[(24, 24, 28), (48, 34, 24), (30, 40, 36), (26, 30, 52)][rng.integers(4)]),
+        dark=float(rng.uniform(0.8, 0.95)) if dark else float(rng.uniform(0.03, 0.1)),
+        fade=float(rng.uniform(0, 0.45)),
+        mirror=float(rng.uniform(0.1, 0.5)),
+        streak=float(rng.uniform(-6, 6)),
+        coating=linear(*[(150, 210, 190), (170, 180, 230), (220, 225, 230)][rng.integers(3)]),
+    )
+
+
+def draw_glasses(canvas, person, g) -> None:
+    """Glasses on the nose: shadow, arms, lenses, rims, bridge."""
+    pose, light = person.pose, person.light
+    window = canvas.window(-37, -16, 37, 20)
+    x, y = canvas.x[window], canvas.y[window]
+    # They sit a little in front of the eyes, so a turn of the head shifts them.
+    shift, drop = pose.yaw * 3.0, pose.pitch * 2.0
+    soft = max(canvas.unit, 0.9)
+    lens = np.full(x.shape, 1e3, np.float32)
+    locals_ = []
+    for side in (-1, 1):
+        far = 1 - 0.3 * side * pose.yaw
+        u = (side * (x - np.float32(shift)) - np.float32(g.x)) / far  # outward
+        v = y - np.float32(g.y + drop)
+        d = _lens(g, u, v)
+        locals_.append((u, v, d))
+        lens = np.minimum(lens, d)
+    frame = abs(lens) - g.rim / 2
+    if g.kind == "half rim":
+        v = y - np.float32(g.y + drop)
+        frame = frame + np.maximum(v + 1, 0) * 1.2
+    bridge_y = g.y + drop - g.ry * (0.36 if g.outline != "aviator" else 0.5)
+    gap = g.x - g.rx * 0.92
+    bow = curve((shift - gap, bridge_y), (shift, bridge_y - 2.2), (shift + gap, bridge_y))
+    parts = [frame, _tube(canvas, window, bow, max(g.rim * 0.8, 0.9) / 2)]
+    if g.outline == "aviator":
+        bar = curve(
+            (shift - gap - 2, bridge_y - 3.4),
+            (shift, bridge_y - 4),
+            (shift + gap + 2, bridge_y - 3.4),
+        )
+        parts.append(_tube(canvas, window, bar, 0.4))
+    for side in (-1, 1):
+        far = 1 - 0.3 * side * pose.yaw
+        start = (shift + side * (g.x + g.rx * 0.95 * far), g.y + drop - g.ry * 0.42)
+        end = (side * (person.head.width + 1.0) - pose.yaw * 12, g.y - 2.5 - pose.pitch * 3)
+        if side * (end[0] - start[0]) > 0.5:
+            middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2 - 0.3)
+            arm = curve(start, middle, end, 2)
+            parts.append(_tube(canvas, window, arm, max(g.rim * 0.42, 0.45)))
+    solid = np.minimum.reduce(parts)
+    # Shadow on the skin: the same shape, moved away from the light.
+    sx, sy = -light.x * 2.6, 1.0 - light.y * 2.2
+    ox, oy = round(sx / canvas.unit), round(sy / canvas.unit)
+    shadow = np.roll(np.minimum(solid, lens + 1.5 if g.dark > 0.5 else solid), (oy, ox), (0, 1))
+    darken(canvas.image, window, 0.3 * ramp(shadow, 1.8, -1.4), (0.85, 1, 1))
+    # Lenses.
+    for u, v, d in locals_:
+        glass = inside(d, soft)
+        t = np.clip(0.5 - v / (2 * g.ry), 0, 1)  # 1 at the top
+        strength = g.dark * (1 - g.fade * (1 - t))
+        paint(canvas.image, window, glass * strength, g.tint if g.dark > 0.5 else g.coating)
+        across = (u * 0.8 + v * 0.6) * 1.0
+        side_sign = 1 if u is locals_[1][0] else -1
+        across = (x - np.float32(shift + side_sign * g.x)) * 0.8 + v * 0.6 - np.float32(g.streak)
+        beam = ramp(abs(across), 3.4, 2.0) + 0.6 * ramp(abs(across - 5.2), 1.3, 0.6)
+        sky = ramp(v, 0, -g.ry) * 0.35
+        amount = (beam + sky) * g.mirror * (0.55 if g.dark > 0.5 else 0.28)
+        paint(
+            canvas.image,
+            window,
+            glass * np.clip(amount, 0, 1),
+            mix(g.coating, np.float32([1, 1, 1]), 0.4),
+        )
+    # Frame: lit from above, with a bright edge.
+    colour = g.colour[:, None, None] * np.ones((1, *x.shape), np.float32)
+    if g.tortoise:
+        spots = np.sin(x * 0.9 + 1.3 * np.sin(y * 0.7)) + np.sin(y * 1.1 - x * 0.35)
+        colour = mix(
+            linear(48, 26, 16)[:, None, None],
+            linear(168, 100, 44)[:, None, None],
+            ramp(spots, 0, 1.6),
+        )
+    lit = 0.55 + 0.5 * light.key[1]
+    coverage = inside(solid, soft)
+    if g.kind == "rimless":
+        coverage = coverage * 0.45
+    paint(canvas.image, window, coverage, colour * lit)
+    edge = inside(abs(np.roll(solid, 1, 0) + 0.35) - 0.25, soft) * inside(solid, soft)
+    metal = g.kind in ("thin metal", "aviator")
+    paint(canvas.image, window, edge * (0.5 if metal else 0.22), np.float32([1, 1, 1]) * lit * 0.9)
+
+
+def _lens(g, u, v):
+    """Nearly the signed distance to a lens; u outward from its middle, v down."""
+    if g.outline == "cat eye":
+        v = v + 0.16 * u * ramp(u, -4, 9) * ramp(v, 5, -5)
+        u = u * (1 - 0.012 * v)
+    elif g.outline == "aviator":
+        u = u * (1 + 0.022 * v) - 0.06 * v
+        v = v - 1.0
+    else:
+        u = u * (1 + 0.006 * v)
+    if g.power == 2.0:
+        return ellipse(u, v, g.rx, g.ry)
+    a, b = abs(u) * (1 / g.rx), abs(v) * (1 / g.ry)
+    radius = (a**g.power + b**g.power + 1e-6) ** (1 / g.power)
+    slope_u = (a / radius) ** (g.power - 1) / g.rx
+    slope_v = (b / radius) ** (g.power - 1) / g.ry
+    return (radius - 1) / np.sqrt(slope_u**2 + slope_v**2 + 1e-6)
+
+
+def _tube(canvas, window, points, radius):
+    """Signed distance to a thick line over a whole window."""
+    distance = np.full(canvas.x[window].shape, 1e3, np.float32)
+    x, y = canvas.x[window], canvas.y[window]
+    for (ax, ay), (bx, by) in zip(points[:-1].tolist(), points[1:].tolist(), strict=True):
+        ux, uy = bx - ax, by - ay
+        px, py = x - ax, y - ay
+        t = np.clip((px * ux + py * uy) * (1 / (ux * ux + uy * uy + 1e-9)), 0, 1)
+        distance = np.minimum(distance, (px - t * ux) ** 2 + (py - t * uy) ** 2)
+    return np.sqrt(distance) - radius
+
+
+# ---------------------------------------------------------------- hats
+
+
+def roll_hat(rng, person) -> SimpleNamespace:
+    """Choose a person's hat."""
+    kind = str(rng.choice(HATS, p=[0.18, 0.18, 0.15, 0.12, 0.09, 0.1, 0.09, 0.09]))
+    colours = {
+        "fedora": [(60, 54, 50), (110, 84, 60), (36, 36, 42), (130, 126, 120), (88, 40, 40)],
+        "straw": [(222, 196, 140), (206, 172, 110), (236, 222, 190)],
+        "cowboy": [(110, 72, 44), (170, 130, 88), (48, 40, 36), (224, 210, 184)],
+    }
+    bright = [(40, 44, 56), (150, 40, 44), (46, 80, 130), (60, 100, 76), (190, 150, 60)]
+    bright += [(120, 120, 124), (228, 222, 210), (110, 60, 110), (28, 28, 30), (214, 120, 130)]
+    choice = colours.get(kind, bright)
+    colour = np.array(choice[rng.integers(len(choice))], np.float32) * rng.normal(1, 0.06)
+    other = np.array(bright[rng.integers(len(bright))], np.float32)
+    head, pose = person.head, person.pose
+    low = {"beanie": -21, "cap": -20, "beret": -26, "headscarf": -26, "bucket": -21}.get(kind, -23)
+    sides = {"beanie": 12, "beret": 8, "headscarf": 16, "cap": 9, "bucket": 4}.get(kind, 4)
+    room = {"beanie": 2.2, "beret": 2.0, "headscarf": 1.6, "cap": 2.0}.get(kind, 2.0)
+    return SimpleNamespace(
+        kind=kind,
+        colour=linear(*np.clip(colour, 12, 246)),
+        other=linear(*other),
+        y=float(low + rng.normal(0, 1.0) - pose.pitch * 9),
+        sides=float(sides),
+        half=float(head.width + room),
+        x=float(-pose.yaw * 10),
+        tall=float(rng.uniform(0.92, 1.1)),
+        brim=float(rng.uniform(0.9, 1.15)),
+        tilt=float(rng.normal(0, 0.03)),
+        pattern=int(rng.integers(4)),
+        lean=1 if rng.random() < 0.5 else -1,
+        phase=float(rng.uniform(0, 6)),
+        pompom=bool(rng.random() < 0.4),
+        brim_half=float({"fedora": 39, "straw": 50, "cowboy": 50, "bucket": 37}.get(kind, 0)),
+    )
+
+
+def _local(hat, canvas, window):
+    """Coordinates of the hat: x from its middle, y up-down with its tilt taken out."""
+    x = canvas.x[window] - np.float32(hat.x)
+    return x, canvas.y[window] - np.float32(hat.y) - np.float32(hat.tilt) * x
+
+
+def _edge(hat, x):
+    """The line where the hat meets the head, relative to its height at the forehead."""
+    return hat.sides * (x * (1 / hat.half)) ** 2
+
+
+def below_hat(hat, canvas, window):
+    """1 where hair may show: below the hat, and pressed flat just below it."""
+    x, y = _local(hat, canvas, window)
+    down = y - _edge(hat, np.clip(x, -hat.half, hat.half))
+    pressed = abs(x) - (hat.half - 0.8 + 0.55 * np.maximum(down, 0))
+    return inside(-down, 1.5) * inside(pressed, 3.0)
+
+
+def draw_hat_behind(canvas, person, hat) -> None:
+    """The far part of a brim, which the head hides."""
+    if not hat.brim_half or hat.kind == "bucket":
+        return
+    half = hat.brim_half * hat.brim
+    window = canvas.window(hat.x - half - 2, hat.y - 14, hat.x + half + 2, hat.y + 16)
+    x, y = _local(hat, canvas, window)
+    curl = _curl(hat, x, half)
+    d = ellipse(x, y - 2 - curl, half, 6.5)
+    paint(canvas.image, window, inside(d, 1.2), hat.colour * np.float32(0.4))
+
+
+def _curl(hat, x, half):
+    """How far a brim bends up (negative) or down at its sides."""
+    t2 = (x * (1 / half)) ** 2
+    return {"cowboy": -13.0, "fedora": 3.5, "straw": 5.0}.get(hat.kind, 0.0) * t2
+
+
+def draw_hat(canvas, person, hat) -> None:
+    """A hat on the head: shadow on the forehead, crown, band, brim."""
+    {
+        "beanie": _beanie,
+        "cap": _cap,
+        "fedora": _brimmed,
+        "straw": _brimmed,
+        "cowboy": _brimmed,
+        "beret": _beret,
+        "headscarf": _headscarf,
+        "bucket": _bucket,
+    }[hat.kind](canvas, person, hat)
+
+
+def _shadow(canvas, hat, distance_below, window, reach, strength, light):
+    """Darken the head below an edge, over `reach`, further on the side away from the light."""
+    x, _ = _local(hat, canvas, window)
+    amount = ramp(distance_below, reach, 0) * (distance_below > -2)
+    amount = amount * inside(abs(x + light.x * 2) - hat.half + 2.5, 5)
+    darken(canvas.image, window, strength * amount, (0.88, 1, 1))
+
+
+def _dome(hat, x, y, tall):
+    """Signed distance to the crown above the edge, and its normals."""
+    edge = _edge(hat, x)
+    d = np.where(y < 0, ellipse(x, y, hat.half, tall), abs(x) - hat.half)
+    d = np.maximum(d, y - edge)
+    nx = np.clip(x / hat.half, -0.97, 0.97)
+    ny = np.clip((y - 2) / tall, -0.97, 0.1)
+    nz = np.sqrt(np.maximum(1 - nx * nx - ny * ny, 0.03))
+    return d, edge, nx, ny, nz
+
+
+def _lit(light, hat, nx, ny, nz, colour=None):
+    colour = hat.colour if colour is None else colour
+    return colour[:, None, None] * shade(light, nx, ny, nz, (0.15, 0.15, 0.15))
+
+
+def _beanie(canvas, person, hat) -> None:
+    window = canvas.window(hat.x - 40, -66, hat.x + 40, hat.y + 24)
+    x, y = _local(hat, canvas, window)
+    tall = (person.head.top + hat.y + 6) * hat.tall
+    d, edge, nx, ny, nz = _dome(hat, x, y, tall)
+    _shadow(canvas, hat, y - edge, window, 6, 0.38, person.light)
+    if hat.pompom:
+        ball = ellipse(x - 2 * hat.lean, y + tall + 4, 8, 7.5)
+        fuzz = 0.8 * np.sin(x * 2.3 + hat.phase) * np.sin(y * 2.1)
+        paint(
+            canvas.image,
+            window,
+            inside(ball + fuzz, 1.4),
+            _lit(person.light, hat, x * 0.05, (y + tall + 4) * 0.08, np.float32(0.8), hat.other)
+            * (1 + 0.25 * fuzz),
+        )
+    longitude = np.arcsin(np.clip(nx / np.sqrt(np.maximum(1 - ny * ny, 0.06)), -1, 1))
+    ribs = 1 + 0.16 * np.sin(longitude * 26 + hat.phase)
+    colour = _lit(person.light, hat, nx, ny, nz) * ribs
+    if hat.pattern == 1:
+        stripe = ramp(abs(y + tall * 0.45 - 0.3 * edge) - 2.5, 0.6, -0.6)
+        colour = mix(colour, _lit(person.light, hat, nx, ny, nz, hat.other) * ribs, stripe)
+    paint(canvas.image, window, inside(d, 1.2), colour)
+    # The turned-up cuff.
+    cuff = np.maximum(edge - y - 9.0, y - edge)
+    cuff = np.maximum(cuff, abs(x) - hat.half - 1.0)
+    darken(canvas.image, window, 0.35 * ramp(cuff, 2, 0) * inside(d, 1.2))
+    ribs = 1 + 0.2 * np.sin(np.arcsin(np.clip(x / (hat.half + 1.2), -1, 1)) * 30)
+    around = np.clip((y - edge + 4.5) / 7, -0.6, 0.6)
+    nx = np.clip(x / (hat.half + 1.5), -0.95, 0.95)
+    tone = hat.other if hat.pattern == 2 else hat.colour
+    cuff_colour = _lit(
+        person.light, hat, nx, around, np.sqrt(np.maximum(1 - nx * nx - around**2, 0.05)), tone
+    )
+    paint(canvas.image, window, inside(cuff, 1.2), cuff_colour * ribs)
+
+
+def _cap(canvas, person, hat) -> None:
+    light = person.light
+    window = canvas.window(hat.x - 42, -66, hat.x + 42, hat.y + 24)
+    x, y = _local(hat, canvas, window)
+    tall = (person.head.top + hat.y + 5) * hat.tall
+    d, edge, nx, ny, nz = _dome(hat, x, y, tall)
+    # The visor points at the viewer: a sickle below the crown's edge, moved by the turn.
+    vx = x - np.float32(person.pose.yaw * 16)
+    half = hat.half * 0.93 * hat.brim
+    t2 = np.clip((vx / half) ** 2, 0, 1.4)
+    low = 5.5 - 4 * person.pose.pitch - 9 * t2 + 10 * t2**2 * 0.6
+    top = -5.5 + 6.5 * t2
+    visor = np.maximum(np.maximum(y - low, top - y), abs(vx) - half)
+    _shadow(canvas, hat, y - np.maximum(low, edge), window, 9, 0.42, light)
+    seams = 1 - 0.22 * np.exp(-((x / 0.7) ** 2))
+    for s in (-1, 1):
+        seams = seams * (
+            1
+            - 0.18
+            * np.exp(
+                -(
+                    (
+                        (x - s * (hat.half * 0.62) * np.sqrt(np.clip(1 - (y / tall) ** 2, 0.02, 1)))
+                        / 0.7
+                    )
+                    ** 2
+                )
+            )
+        )
+    colour = _lit(light, hat, nx, ny, nz)
+    if hat.pattern in (1, 3):
+        front = ramp(
+            abs(x) - hat.half * 0.62 * np.sqrt(np.clip(1 - (y / tall) ** 2, 0.02, 1)), 0.6, -0.6
+        )
+        colour = mix(colour, _lit(light, hat, nx, ny, nz, hat.other), front)
+    paint(canvas.image, window, inside(d, 1.2), colour * seams)
+    button = ellipse(x, y + tall - 0.3, 2.4, 1.4)
+    paint(canvas.image, window, inside(button, 1), hat.colour * np.float32(0.7))
+    if hat.pattern != 2:
+        _badge(canvas, hat, window, x, y, tall)
+    darken(
+        canvas.image,
+        window,
+        0.45 * ramp(abs(y - top), 2.2, 0) * inside(abs(vx) - half, 2) * inside(d, 1.2),
+    )
+    vnx = np.clip(vx / half, -1, 1) * 0.5
+    tone = hat.other if hat.pattern == 1 else hat.colour
+    bright = _lit(light, hat, vnx, np.float32(-0.5), np.sqrt(0.75 - vnx * vnx), tone)
+    stitch = 1 - 0.1 * np.sin((y - low) * 2.2) ** 2
+    lip = 1 - 0.45 * ramp(low - y, 1.8, 0)
+    paint(canvas.image, window, inside(visor, 1.2), bright * (stitch * lip))
+
+
+def _badge(canvas, hat, window, x, y, tall) -> None:
+    """A sewn-on mark that is no letter of any club: bars, a disc or a diamond."""
+    cy = y + tall * 0.42
+    if hat.pattern == 0:
+        d = np.minimum(abs(abs(x) - 2.6) - 0.9, np.maximum(abs(cy) - 0.9, abs(x) - 3))
+        d = np.maximum(d, abs(cy) - 4)
+    elif hat.pattern == 1:
+        d = ellipse(x, cy, 4.2, 4.0)
+    else:
+        d = (abs(x) + abs(cy)) * 0.7 - 3.2
+    contrast = (
+        np.float32([0.85, 0.83, 0.78])
+        if hat.colour.mean() < 0.25
+        else np.float32([0.06, 0.06, 0.09])
+    )
+    paint(canvas.image, window, 0.9 * inside(d, 1.0), contrast * np.float32(0.8))
+
+
+def _brimmed(canvas, person, hat) -> None:
+    light = person.light
+    half = hat.brim_half * hat.brim
+    window = canvas.window(hat.x - half - 3, -66, hat.x + half + 3, hat.y + 26)
+    x, y = _local(hat, canvas, window)
+    tall = (person.head.top + hat.y + 13) * hat.tall
+    curl = _curl(hat, x, half)
+    # The front of the brim hangs below the edge of the crown, the lower the more it faces us.
+    dip = 5.0 - 9 * person.pose.pitch
+    t2 = np.clip((x / half) ** 2, 0, 1)
+    low = curl + np.sqrt(1 - t2) * dip
+    top = curl - np.sqrt(1 - t2) * 4.5
+    _shadow(canvas, hat, y - low, window, 11, 0.42, light)
+    # Crown: straight sides that lean in, a dent in the middle of the top.
+    narrow = hat.half * (1 - 0.2 * np.clip(-y / tall, 0, 1) ** 1.3)
+    dent = {"straw": -1.0, "fedora": 3.0, "cowboy": 4.5}[hat.kind] * np.exp(-((x / 8) ** 2))
+    round_ = 9.0 * np.clip(abs(x) / narrow, 0, 1) ** 4
+    d = np.maximum(abs(x) - narrow, -tall + dent + round_ - y)
+    d = np.maximum(d, y - 2)
+    nx = np.clip(x / narrow, -0.95, 0.95)
+    ny = np.clip(-0.9 + (y + tall) / 14, -0.8, 0.0)
+    nz = np.sqrt(np.maximum(1 - nx * nx - ny * ny, 0.05))
+    weave = 1.0
+    if hat.kind == "straw":
+        weave = 1 + 0.12 * np.sin(x * 2.0) * np.sin(y * 2.0) + 0.06 * np.sin(y * 1.1)
+    fold = 1 - 0.3 * np.exp(-(((abs(x) - 9) / 3) ** 2)) * ramp(y, -tall * 0.45, -tall) * (
+        hat.kind != "straw"
+    )
+    paint(canvas.image, window, inside(d, 1.2), _lit(light, hat, nx, ny, nz) * (weave * fold))
+    band = np.maximum(np.maximum(abs(x) - narrow - 0.2, -9.5 - y), y - 2)
+    ribbon = mix(hat.other, hat.colour * np.float32(0.25), 0.5 if hat.kind != "straw" else 0.1)
+    bnx = nx
+    paint(
+        canvas.image,
+        window,
+        inside(band, 1.0),
+        _lit(light, hat, bnx, np.float32(0), np.sqrt(1 - bnx * bnx), ribbon),
+    )
+    if hat.kind != "straw":
+        knot = np.maximum(abs(x - hat.lean * narrow * 0.8) - 1.8, abs(y + 4) - 4.4)
+        paint(canvas.image, window, inside(knot, 1.4), ribbon * np.float32(0.5))
+    brim = np.maximum(np.maximum(y - low, top - y), abs(x) - half)
+    darken(canvas.image, window, 0.4 * ramp(abs(y - top), 2.5, 0) * inside(d, 1.2))
+    bnx = np.clip(x / half, -1, 1) * (0.35 if hat.kind != "cowboy" else -0.35)
+    bright = _lit(light, hat, bnx, np.float32(-0.55), np.sqrt(0.7 - bnx * bnx))
+    lip = 1 - 0.4 * ramp(low - y, 1.8, 0)
+    contact = 1 - 0.35 * inside(abs(x) - hat.half, 6) * ramp(y - top, 4, 0)
+    paint(canvas.image, window, inside(brim, 1.2), bright * (lip * contact * weave))
+
+
+def _beret(canvas, person, hat) -> None:
+    light = person.light
+    window = canvas.window(hat.x - 50, -66, hat.x + 50, hat.y + 22)
+    x, y = _local(hat, canvas, window)
+    edge = _edge(hat, x)
+    _shadow(canvas, hat, y - edge, window, 6, 0.36, light)
+    cx = hat.lean * 7.0
+    tall = 17.0 * hat.tall
+    puff = ellipse(x - cx, y + tall * 0.72 + hat.lean * 0.13 * x, hat.half + 7, tall)
+    base = np.maximum(abs(x) - hat.half, np.maximum(y - edge, -12 - y))
+    d = np.minimum(puff, base)
+    d = np.maximum(d, y - edge)
+    nx = np.clip((x - cx) / (hat.half + 7), -0.95, 0.95)
+    ny = np.clip((y + tall * 0.6) / tall, -0.95, 0.9) * 0.8
+    nz = np.sqrt(np.maximum(1 - nx * nx - ny * ny, 0.05))
+    wool = 1 + 0.1 * np.sin(np.arctan2(y + tall * 0.9, x - cx) * 9 + hat.phase) * ramp(
+        abs(x - cx), 4, 22
+    )
+    paint(canvas.image, window, inside(d, 1.3), _lit(light, hat, nx, ny, nz) * wool)
+    band = np.maximum(np.maximum(abs(x) - hat.half, y - edge), edge - 3.2 - y)
+    darken(canvas.image, window, 0.4 * inside(band, 1.2))
+    stalk = np.maximum(abs(x - cx * 0.8) - 0.8, abs(y + tall * 1.72) - 2.2)
+    paint(canvas.image, window, inside(stalk, 1.2), hat.colour * np.float32(0.6))
+
+
+def _headscarf(canvas, person, hat) -> None:
+    light = person.light
+    window = canvas.window(hat.x - 46, -66, hat.x + 46, hat.y + 34)
+    x, y = _local(hat, canvas, window)
+    tall = (person.head.top + hat.y + 4) * hat.tall
+    d, edge, nx, ny, nz = _dome(hat, x, y, tall)
+    _shadow(canvas, hat, y - edge, window, 5, 0.34, light)
+    kx = hat.lean * (hat.half - 1)
+    ky = y - _edge(hat, np.float32(kx)) + 1
+    for sign in (-1, 1):
+        tail = ellipse((x - kx) * 0.8 - sign * 1.5 - hat.lean * 3, ky - 8, 3.0, 8.5)
+        paint(
+            canvas.image,
+            window,
+            inside(tail, 1.3),
+            _lit(light, hat, np.float32(0.4 * sign), np.float32(0), np.float32(0.9)) * 0.75,
+        )
+    swirl = 1 + 0.14 * np.sin((y - edge) * 0.75 + x * 0.06 * hat.lean + 1.5 * np.sin(x * 0.08))
+    colour = _lit(light, hat, nx, ny, nz)
+    if hat.pattern < 2:
+        dots = np.cos(x * 0.9) + np.cos((y - 0.7 * edge) * 0.9)
+        colour = mix(
+            colour,
+            _lit(light, hat, nx, ny, nz, np.float32([0.85, 0.83, 0.8])),
+            ramp(dots, 1.1, 1.5),
+        )
+    paint(canvas.image, window, inside(d, 1.2), colour * swirl)
+    band = np.maximum(np.maximum(abs(x) - hat.half - 0.5, y - edge), edge - 5.5 - y)
+    darken(canvas.image, window, 0.3 * ramp(abs(edge - 5.5 - y), 2, 0) * inside(d, 1))
+    knot = ellipse(x - kx, ky, 4, 4.2)
+    paint(
+        canvas.image,
+        window,
+        inside(knot, 1.3),
+        _lit(light, hat, (x - kx) * 0.15, ky * 0.15, np.float32(0.8)),
+    )
+    del band
+
+
+def _bucket(canvas, person, hat) -> None:
+    light = person.light
+    window = canvas.window(hat.x - 48, -66, hat.x + 48, hat.y + 30)
+    x, y = _local(hat, canvas, window)
+    tall = (person.head.top + hat.y + 8) * hat.tall
+    half = hat.brim_half * hat.brim
+    t2 = np.clip((x / half) ** 2, 0, 1)
+    low = 7 - 6 * person.pose.pitch + 2.5 * t2
+    _shadow(canvas, hat, y - low, window, 9, 0.42, light)
+    narrow = hat.half * (1 - 0.22 * np.clip(-y / tall, 0, 1))
+    round_ = 5.0 * np.clip(abs(x) / narrow, 0, 1) ** 4
+    crown = np.maximum(np.maximum(abs(x) - narrow, round_ - tall - y), y - 2)
+    nx = np.clip(x / narrow, -0.95, 0.95)
+    ny = np.clip(-0.8 + (y + tall) / 10, -0.8, 0.0)
+    nz = np.sqrt(np.maximum(1 - nx * nx - ny * ny, 0.05))
+    check = 1.0
+    if hat.pattern == 1:
+        check = 1 + 0.18 * np.sin(x * 0.8) + 0.18 * np.sin(y * 0.8)
+    paint(canvas.image, window, inside(crown, 1.2), _lit(light, hat, nx, ny, nz) * check)
+    wide = hat.half + (half - hat.half) * np.clip((y + 3) / 10, 0, 1)
+    brim = np.maximum(np.maximum(abs(x) - wide, y - low), -3 - y + 1.5 * (1 - t2))
+    darken(canvas.image, window, 0.3 * bell(x, y + 3, half, 3))
+    bnx = np.clip(x / wide, -0.9, 0.9)
+    bright = _lit(light, hat, bnx, np.float32(-0.3), np.sqrt(np.maximum(0.91 - bnx * bnx, 0.05)))
+    stitch = 1 - 0.12 * np.sin((low - y) * 1.9) ** 2
+    lip = 1 - 0.35 * ramp(low - y, 1.5, 0)
+    paint(canvas.image, window, inside(brim, 1.2), bright * (stitch * lip) * check)
+
+
+__all__ = ["FRAMES", "HATS", "below_hat", "draw_glasses", "draw_hat", "draw_hat_behind"]
+__all__ += ["roll_glasses", "roll_hat", "stroke"]
