@@ -21,6 +21,8 @@ import numpy as np
 from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 
+from .errors import CourseError
+
 PARTS = ("train", "validation", "test")
 SIDES = ("without", "with")
 SHORT_NAMES = {"glasses": "Eyeglasses", "hat": "Wearing_Hat"}
@@ -32,7 +34,7 @@ IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".ti
 Image.MAX_IMAGE_PIXELS = 120_000_000
 
 
-class DataError(Exception):
+class DataError(CourseError):
     """The data can't be used; the message says what was wrong, where, and what to do."""
 
 
@@ -213,7 +215,8 @@ def _open_celeba(folder: Path, attribute: str, seed: int) -> Split:
 # --- your own folders -----------------------------------------------------------------------
 
 
-def _images_in(folder: Path) -> list[Path]:
+def images_in(folder: Path) -> list[Path]:
+    """Return the images in a folder, by name; none if there is no such folder."""
     if not folder.is_dir():
         return []
     return sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
@@ -223,8 +226,8 @@ def _open_folders(folder: Path, attribute: str, seed: int) -> Split:
     split = _empty_split(attribute, str(folder))
     for side in SIDES:
         for part in PARTS:
-            split.items[part, side] += _images_in(folder / part / side)
-        for path in _images_in(folder / side):
+            split.items[part, side] += images_in(folder / part / side)
+        for path in images_in(folder / side):
             split.items[part_of(path.name, seed), side].append(path)
     return split
 
@@ -292,7 +295,7 @@ def _draw_some(job: tuple[Path, int, list[Drawn]]) -> int:
     folder, size, items = job
     for item in items:
         path = _drawn_path(folder, item)
-        with _written_whole(path) as temporary:
+        with written_whole(path) as temporary:
             Image.fromarray(_draw(item, size)).save(temporary, "PNG", compress_level=1)
     return len(items)
 
@@ -306,8 +309,7 @@ def _draw(item: Drawn, size: int) -> np.ndarray:
 @lru_cache
 def _drawing_version() -> str:
     """Change the cache's name when the drawing changes."""
-    sources = sorted(Path(__file__).parent.glob("faces*.py"))
-    sources += sorted(Path(__file__).parent.glob("accessories*.py"))
+    sources = [Path(__file__).with_name(f"{n}.py") for n in ("faces", "accessories", "drawing")]
     return hashlib.blake2b(b"".join(p.read_bytes() for p in sources), digest_size=4).hexdigest()
 
 
@@ -442,14 +444,10 @@ def read_images(
         try:
             images.append(read_image(item, size, cache))
         except (OSError, ValueError) as error:
-            split.unreadable[item_name(item)] = str(error)
+            split.unreadable[item.name] = str(error)
     if not images:
         raise DataError(f"No photo {side} {split.attribute} in {split.source} could be read.")
     return np.stack(images)
-
-
-def item_name(item: Item) -> str:
-    return item.name
 
 
 def to_unit(images: np.ndarray) -> np.ndarray:
@@ -551,12 +549,12 @@ def pair_stream(
 def _read_or_next(split, items, index, size, cache) -> np.ndarray:
     for offset in range(len(items)):
         item = items[(index + offset) % len(items)]
-        if item_name(item) in split.unreadable:
+        if item.name in split.unreadable:
             continue
         try:
             return read_image(item, size, cache)
         except (OSError, ValueError) as error:
-            split.unreadable[item_name(item)] = str(error)
+            split.unreadable[item.name] = str(error)
     raise DataError(f"None of the {len(items)} photos in {split.source} could be read.")
 
 
@@ -602,7 +600,7 @@ def write_split(
                     try:
                         image = Image.fromarray(read_image(item, size))
                     except (OSError, ValueError) as error:
-                        split.unreadable[item_name(item)] = str(error)
+                        split.unreadable[item.name] = str(error)
                         continue
                     stem = item.stem if isinstance(item, Path) else str(item.seed)
                     image.save(folder / f"{stem}.png")
@@ -622,8 +620,8 @@ def write_split(
 
 
 @contextlib.contextmanager
-def _written_whole(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside `path`, renamed to it if all went well."""
+def written_whole(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside `path`, renamed to it if all went well, else deleted."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield temporary

@@ -6,7 +6,6 @@ reaches which network.
 
 import dataclasses
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from . import datasets, losses, networks
+from .errors import CourseError
 from .networks import REAL_WITH, REAL_WITHOUT
 
 DIRECTIONS = ("add", "remove")
@@ -171,9 +171,7 @@ def direction_losses(
     see = (lambda x, k: augment(x, seed + k)) if recipe.augment else (lambda x, k: x)
     edited = edit(image, residual)
     # One pass over the edit and the way back: half the calls, the same values.
-    logits, phi = discriminator(
-        tf.concat([see(edited, 0), see(back, 1)], axis=0), training=False
-    )
+    logits, phi = discriminator(tf.concat([see(edited, 0), see(back, 1)], axis=0), training=False)
     logits_edited, logits_back = tf.split(logits, 2)
     terms = {
         "gan": recipe.gan * losses.gan_loss(logits_edited, target),
@@ -253,13 +251,14 @@ def make_train_step(
         seeds = tf.random.split(seed, 3)
         added = edit(without, generator_add(without))
         removed = edit(with_, generator_remove(with_))
-        report = {
-            "discriminator": update_discriminator(without, with_, added, removed, seeds[0])
-        }
+        report = {"discriminator": update_discriminator(without, with_, added, removed, seeds[0])}
         if recipe.joint:
             variables = generator_add.trainable_variables + generator_remove.trainable_variables
             with tf.GradientTape() as tape:
-                both = {"add": add_terms(without, seeds[1]), "remove": remove_terms(with_, seeds[2])}
+                both = {
+                    "add": add_terms(without, seeds[1]),
+                    "remove": remove_terms(with_, seeds[2]),
+                }
                 loss = sum(sum(terms.values()) for terms in both.values())
             gradients = tape.gradient(loss, variables)
             half = len(generator_add.trainable_variables)
@@ -318,7 +317,7 @@ def make_average(averaged: list[keras.Model], models: list[keras.Model]) -> Call
 # --- the loop -------------------------------------------------------------------------------
 
 
-class TrainingError(Exception):
+class TrainingError(CourseError):
     """Training can't start or go on; the message says what was wrong and what to do."""
 
 
@@ -379,7 +378,9 @@ class Run:
         If the folder holds a run with other settings; the message names the differences.
     """
 
-    def __init__(self, folder: Path, settings: Settings, split: datasets.Split, dtype: str | None = None):
+    def __init__(
+        self, folder: Path, settings: Settings, split: datasets.Split, dtype: str | None = None
+    ):
         self.folder, self.settings, self.split = folder, settings, split
         self._claim_settings()
         self.recipe = RECIPES[settings.network]
@@ -537,6 +538,7 @@ class Run:
             "network": self.settings.network,
             "size": self.settings.size,
             "width": self.settings.width,
+            "parameters": self.averaged[0].count_params(),
             "steps": self.step,
             "batch": self.settings.batch,
             "seed": self.settings.seed,
@@ -551,9 +553,8 @@ class Run:
         sheet = preview_sheet(*self.averaged, *fixed)
         path = self.folder / "previews" / f"step-{self.step:06d}.png"
         path.parent.mkdir(exist_ok=True)
-        temporary = path.with_suffix(".tmp")
-        Image.fromarray(sheet).save(temporary, "PNG")
-        temporary.replace(path)
+        with datasets.written_whole(path) as temporary:
+            Image.fromarray(sheet).save(temporary, "PNG")
         return sheet
 
 
@@ -614,19 +615,16 @@ def _advance(bar, elapsed: float, minutes: float | None, report: dict[str, tf.Te
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    with datasets.written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def save_generator(path: Path, generator: keras.Model, card: dict) -> None:
     """Write a generator's weights as float16, with its card, to one .npz file, whole or not."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     arrays = {f"{i:03d}": np.asarray(w, np.float16) for i, w in enumerate(generator.weights)}
-    with temporary.open("wb") as file:
+    with datasets.written_whole(path) as temporary, temporary.open("wb") as file:
         np.savez(file, card=np.array(json.dumps(card)), **arrays)
-    temporary.replace(path)
 
 
 def load_generator(path: Path) -> tuple[keras.Model, dict]:
@@ -642,7 +640,9 @@ def load_generator(path: Path) -> tuple[keras.Model, dict]:
     try:
         with np.load(path, allow_pickle=False) as file:
             card = json.loads(str(file["card"]))
-            arrays = [file[name].astype(np.float32) for name in sorted(file.files) if name != "card"]
+            arrays = [
+                file[name].astype(np.float32) for name in sorted(file.files) if name != "card"
+            ]
         options = {"size": card["size"], "name": f"generator_{card['direction']}"}
         if card.get("width"):
             options["width"] = card["width"]

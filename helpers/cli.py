@@ -1,0 +1,257 @@
+"""The command line: reads the options and calls the modules that do the work."""
+
+import os
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+# TensorFlow announces its build and its plugins on every start; warnings still come through.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import typer
+
+from . import datasets
+from .errors import CourseError
+from .profiles import CACHE, ROOT
+
+app = typer.Typer(
+    name="course.py",
+    help="Facial Attribute Inverter: the course, and the tools that it builds.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class Network(str, Enum):
+    paper = "paper"
+    attention = "attention"
+
+
+class Direction(str, Enum):
+    add = "add"
+    remove = "remove"
+
+
+AttributeOption = Annotated[
+    str, typer.Option(help="glasses, hat, or any column of CelebA, such as Smiling.")
+]
+DataOption = Annotated[
+    str | None,
+    typer.Option(
+        help="CelebA's folder, a folder with with/ and without/, or the word drawn. "
+        "[default: the folder that CELEBA_DIR names, else drawn]"
+    ),
+]
+SizeOption = Annotated[int, typer.Option(min=32, max=256, help="Side of the images in pixels.")]
+SeedOption = Annotated[int, typer.Option(help="Of the split, the order and the first weights.")]
+WeightsOption = Annotated[
+    Path | None,
+    typer.Option(help="Folder of a run, or with .npz weights. [default: the course's own]"),
+]
+
+
+def say(text: str) -> None:
+    typer.echo(text)
+
+
+def fail(text: str, code: int = 1) -> typer.Exit:
+    typer.secho(text, fg="red", err=True)
+    return typer.Exit(code)
+
+
+def report_unreadable(split: datasets.Split) -> None:
+    """Name what could not be read; a learner should never wonder where a photo went."""
+    if split.unreadable:
+        say(f"{len(split.unreadable)} photos could not be used:")
+        for name, why in list(sorted(split.unreadable.items()))[:10]:
+            say(f"  {name}: {why}")
+        if len(split.unreadable) > 10:
+            say(f"  and {len(split.unreadable) - 10} more")
+
+
+@app.command()
+def lab() -> None:
+    """Open JupyterLab on notebook 00."""
+    first = sorted((ROOT / "notebooks").glob("00_*.ipynb"))
+    target = str(first[0] if first else ROOT / "notebooks")
+    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", target])
+
+
+@app.command()
+def run(
+    profile: Annotated[str, typer.Option(help="quick or full.")] = "quick",
+    only: Annotated[
+        list[str] | None, typer.Option(help="Number of a notebook; may be given more than once.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Where the executed pages go.")] = ROOT
+    / "build"
+    / "course",
+) -> None:
+    """Execute the course from end to end, and write each notebook as a page to read."""
+    from .notebooks import run_notebooks
+
+    if not run_notebooks(profile, only or [], out):
+        raise typer.Exit(1)
+
+
+@app.command()
+def split(
+    attribute: AttributeOption,
+    out: Annotated[Path, typer.Option(help="The folder to write; must not exist yet.")],
+    data: DataOption = None,
+    size: SizeOption = 128,
+    seed: SeedOption = 0,
+) -> None:
+    """Split a dataset by one attribute into with/ and without/, for each part."""
+    opened = datasets.open_split(data or datasets.default_data(), attribute, seed=seed)
+    written = datasets.write_split(opened, out, size)
+    for part in datasets.PARTS:
+        counts = ", ".join(f"{written[part, side]} {side}" for side in datasets.SIDES)
+        say(f"{part:>10}: {counts}")
+    report_unreadable(opened)
+    say(f"Wrote {out}. Train on it: python3 course.py train --attribute {attribute} --data {out}")
+
+
+@app.command()
+def train(
+    attribute: AttributeOption,
+    out: Annotated[Path, typer.Option(help="Folder of the run; give the same one again to go on.")],
+    data: DataOption = None,
+    network: Annotated[Network, typer.Option(help="Which networks.")] = Network.attention,
+    size: SizeOption = 128,
+    width: Annotated[
+        int | None, typer.Option(min=4, help="Narrows the attention network. [default: 24]")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Train until so many steps.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.01, help="Train so long from now. [default: 45]")
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Images of each side in a step.")] = 8,
+    images: Annotated[int, typer.Option(min=8, help="Drawn faces of each side.")] = 1000,
+    seed: SeedOption = 0,
+    preview_every: Annotated[int, typer.Option(min=1, help="Steps between previews.")] = 100,
+) -> None:
+    """Train both generators and the discriminator; run it again to go on."""
+    from . import training
+
+    source = data or datasets.default_data()
+    opened = datasets.open_split(source, attribute, seed=seed, images=images)
+    if source == datasets.DRAWN:
+        datasets.draw_ahead(opened, size, CACHE)
+    settings = training.Settings(
+        attribute=opened.attribute,
+        data=source if source == datasets.DRAWN else Path(source).name,
+        network=network.value,
+        size=size,
+        width=width,
+        batch=batch,
+        seed=seed,
+        images=images,
+    )
+    if steps is None and minutes is None:
+        minutes = 45
+    training_run = training.Run(out, settings, opened)
+    for part, without, with_ in opened.table():
+        say(f"{part:>10}: {without} without, {with_} with {opened.attribute}")
+    going_on = f", going on from step {training_run.step}" if training_run.step else ""
+    say(f"{network.value} network, {size} px, {training_run.dtype}{going_on}. Ctrl-C saves.")
+    training_run.train(
+        steps=steps,
+        minutes=minutes,
+        preview_every=preview_every,
+        cache=CACHE,
+    )
+    report_unreadable(opened)
+    say(f"Step {training_run.step}, {training_run.seconds / 60:.1f} minutes in all.")
+    say(f"Previews: {out / 'previews'}\nWeights:  {out / 'weights'}")
+    say(f"Losses:   tensorboard --logdir {out / 'logs'}")
+
+
+@app.command()
+def invert(
+    photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.")],
+    attribute: AttributeOption,
+    direction: Annotated[Direction, typer.Option(help="Put it on, or take it off.")],
+    out: Annotated[Path, typer.Option(help="Folder for the edited photos.")],
+    weights: WeightsOption = None,
+    strength: Annotated[float, typer.Option(min=0, max=2, help="1 is the whole residual.")] = 1.0,
+    aligned: Annotated[
+        bool, typer.Option("--aligned", help="The photos are square face crops already.")
+    ] = False,
+    residual: Annotated[
+        bool, typer.Option("--residual", help="Write the residual too, gray for no change.")
+    ] = False,
+) -> None:
+    """Edit photos: find each face, align, edit, and paste back at full resolution."""
+    from .inverter import invert_files
+
+    failures = invert_files(
+        photos,
+        attribute,
+        direction.value,
+        out,
+        weights=weights,
+        strength=strength,
+        aligned=aligned,
+        with_residual=residual,
+        report=say,
+    )
+    if failures:
+        raise fail(f"{failures} not edited; see above.")
+
+
+@app.command()
+def export(
+    attribute: AttributeOption,
+    weights: WeightsOption = None,
+    out: Annotated[Path, typer.Option(help="Folder of the page's models.")] = ROOT
+    / "web"
+    / "public"
+    / "models",
+) -> None:
+    """Export both directions to TensorFlow.js for the page, and check them against Keras."""
+    from tqdm.auto import tqdm
+
+    from . import export as exporting
+    from . import inverter, training
+
+    with tqdm(training.DIRECTIONS, desc="exporting", unit="model") as directions:
+        for direction in directions:
+            path = inverter.find_weights(attribute, direction, weights)
+            generator, card = training.load_generator(path)
+            folder = out / f"{card['attribute']}-{direction}"
+            exporting.export_generator(generator, folder, card)
+            worst = exporting.check_export(folder)
+            directions.write(f"{folder}: differs from Keras by at most {worst:.5f}")
+    exporting.write_manifest(out)
+
+
+@app.command()
+def web(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The next free one if taken.")] = 8000,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Do not open a browser window.")
+    ] = False,
+) -> None:
+    """Build the page if it changed, and serve it on this machine only."""
+    from . import server
+
+    server.serve(server.build_page(ROOT), port, open_browser=not no_browser)
+
+
+def main() -> None:
+    """Run a command; what went wrong with the input is a message and an exit code."""
+    try:
+        app(standalone_mode=True)
+    except CourseError as error:
+        typer.secho(str(error), fg="red", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        typer.secho("Stopped.", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

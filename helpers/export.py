@@ -1,0 +1,208 @@
+"""From a Keras generator to the page: SavedModel, TF.js graph model, parity check (notebook 09)."""
+
+import base64
+import contextlib
+import importlib
+import io
+import json
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import types
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from . import datasets, training
+
+TOLERANCE = 0.02  # of [-1, 1]: float16 weights move a residual by up to 0.003
+
+
+def import_converter():
+    """Import TensorFlow.js' SavedModel converter without what it does not need.
+
+    `tensorflowjs` imports its decision-forest and JAX converters together with the one for
+    SavedModels. Both drag in packages of several hundred MB (one has no Windows wheel), so empty
+    modules stand in their places. JAX itself is left alone: others may use the real one.
+    """
+    forests, jax = "tensorflow_decision_forests", "tensorflowjs.converters.jax_conversion"
+    if forests not in sys.modules:
+        stand_in = types.ModuleType(forests)
+        stand_in.__spec__ = importlib.machinery.ModuleSpec(forests, None)
+        sys.modules[forests] = stand_in
+    if jax not in sys.modules:
+        sys.modules[jax] = types.ModuleType(jax)
+        sys.modules[jax].convert_jax = None
+    return importlib.import_module("tensorflowjs.converters.tf_saved_model_conversion_v2")
+
+
+def export_generator(generator: keras.Model, out: Path, card: dict) -> Path:
+    """Export one generator for the page.
+
+    Writes ``model.json`` and its float16 weights (a TF.js graph model with one input, "image",
+    and one output, the residual), ``check.json`` (an image and the residual that Keras gives for
+    it, so that any runtime can be tested), and ``card.json``. `out` is replaced whole.
+
+    Parameters
+    ----------
+    generator : keras.Model
+        Image to residual.
+    out : Path
+        The folder to write.
+    card : dict
+        What the weights say about themselves, as `training.load_generator` returns it.
+
+    Returns
+    -------
+    Path
+        ``out / "model.json"``.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    try:
+        size = card["size"]
+        one_face = keras.Model(
+            image := keras.Input((size, size, 3), batch_size=1, name="image"), generator(image)
+        )
+        saved, ready = work / "saved_model", work / "ready"
+        with _quiet():
+            one_face.export(saved, format="tf_saved_model", verbose=False)
+            import_converter().convert_tf_saved_model(
+                str(saved), str(ready), quantization_dtype_map={"float16": "*"}
+            )
+        write_check(generator, size, ready / "check.json")
+        training.write_text(ready / "card.json", json.dumps(card, indent=2) + "\n")
+        shutil.rmtree(out, ignore_errors=True)
+        ready.rename(out)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return out / "model.json"
+
+
+def write_check(generator: keras.Model, size: int, path: Path) -> None:
+    """Write an image and the residual that Keras gives for it."""
+    face = check_image(size)
+    residual = generator(datasets.to_unit(face[None]), training=False).numpy()[0]
+    check = {
+        "size": size,
+        "image": base64.b64encode(face.tobytes()).decode(),
+        "residual": base64.b64encode(residual.astype("<f4").tobytes()).decode(),
+        "tolerance": TOLERANCE,
+    }
+    training.write_text(path, json.dumps(check))
+
+
+def check_image(size: int) -> np.ndarray:
+    """Return the drawn face, uint8 (size, size, 3), that every exported generator is checked on."""
+    from . import faces
+
+    return faces.draw_face(7, size)
+
+
+def graph_residual(folder: Path, image: np.ndarray) -> np.ndarray:
+    """Run an exported graph model in Python, from the very bytes that the page will load.
+
+    The float16 weights are read from the shards and fed to the graph as ``model.json`` holds it,
+    so a slip in the conversion shows here, before any browser is started.
+
+    Parameters
+    ----------
+    folder : Path
+        What `export_generator` wrote.
+    image : np.ndarray
+        float32 (1, size, size, 3) in [-1, 1].
+
+    Returns
+    -------
+    np.ndarray
+        The residual, float32 of the same shape.
+    """
+    import tensorflow as tf
+    from google.protobuf import json_format
+
+    model = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    graph = json_format.ParseDict(model["modelTopology"], tf.compat.v1.GraphDef())
+    weights = _read_weights(folder, model["weightsManifest"])
+    for node in graph.node:
+        if node.name in weights:
+            tensor = tf.make_tensor_proto(weights[node.name])
+            node.attr["value"].tensor.CopyFrom(tensor)
+    (source,) = model["signature"]["inputs"].values()
+    (target,) = model["signature"]["outputs"].values()
+    function = tf.compat.v1.wrap_function(
+        lambda: tf.graph_util.import_graph_def(graph, name=""), []
+    ).prune(source["name"], target["name"])
+    return function(tf.constant(image)).numpy()
+
+
+def _read_weights(folder: Path, manifest: list[dict]) -> dict[str, np.ndarray]:
+    weights = {}
+    for group in manifest:
+        data = io.BytesIO(b"".join((folder / shard).read_bytes() for shard in group["paths"]))
+        for entry in group["weights"]:
+            stored = entry.get("quantization", entry)["dtype"]
+            count = int(np.prod(entry["shape"], dtype=np.int64))
+            raw = np.frombuffer(data.read(count * np.dtype(stored).itemsize), stored)
+            weights[entry["name"]] = raw.astype(entry["dtype"]).reshape(entry["shape"])
+    return weights
+
+
+def check_export(folder: Path) -> float:
+    """Return the largest difference between the exported model and Keras on the stored pair.
+
+    Raises
+    ------
+    training.TrainingError
+        If it is above the tolerance.
+    """
+    check = json.loads((folder / "check.json").read_text(encoding="utf-8"))
+    shape = (1, check["size"], check["size"], 3)
+    image = np.frombuffer(base64.b64decode(check["image"]), np.uint8).reshape(shape)
+    expected = np.frombuffer(base64.b64decode(check["residual"]), "<f4").reshape(shape)
+    worst = float(np.abs(graph_residual(folder, datasets.to_unit(image)) - expected).max())
+    if worst > check["tolerance"]:
+        raise training.TrainingError(
+            f"The model exported to {folder} differs from Keras by {worst:.4f}, more than "
+            f"{check['tolerance']}: it must not be used. Please report this."
+        )
+    return worst
+
+
+def write_manifest(models: Path) -> dict:
+    """List every exported model below `models` in ``manifest.json``, which the page reads first."""
+    entries = []
+    for path in sorted(models.glob("*/card.json")):
+        card = json.loads(path.read_text(encoding="utf-8"))
+        folder = path.parent
+        shards = sum(p.stat().st_size for p in folder.glob("*.bin"))
+        entries.append(
+            {
+                "attribute": card["attribute"],
+                "direction": card["direction"],
+                "path": f"{folder.name}/model.json",
+                "size": card["size"],
+                "bytes": shards + (folder / "model.json").stat().st_size,
+                "parameters": card["parameters"],
+                "network": card["network"],
+                "data": card["data"],
+                "licence": card["licence"],
+            }
+        )
+    manifest = {"version": 1, "models": entries}
+    training.write_text(models / "manifest.json", json.dumps(manifest, indent=2) + "\n")
+    return manifest
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Keep the converter's chatter, on both streams and in the log, off the learner's screen."""
+    logging.disable(logging.WARNING)
+    with open(os.devnull, "w") as nowhere:
+        try:
+            with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+                yield
+        finally:
+            logging.disable(logging.NOTSET)

@@ -1,0 +1,160 @@
+"""One photo in, the edited photo out: find the face, align, edit, paste the residual back.
+
+Notebook 00 shows it, notebook 10 builds it; the parts are in `alignment`.
+"""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import numpy as np
+from PIL import Image
+from tqdm.auto import tqdm
+
+from . import alignment, datasets, profiles, training
+
+WEIGHTS = profiles.ROOT / "weights"
+
+
+class Inverted(NamedTuple):
+    """What `invert_photo` gives.
+
+    Attributes
+    ----------
+    edited : np.ndarray
+        The photo at its full resolution, uint8 (height, width, 3), every face edited.
+    crops, residuals : list of np.ndarray
+        For each face, largest first: the face crop, uint8 (size, size, 3), and its residual,
+        float32 of the same shape, in [-2, 2].
+    """
+
+    edited: np.ndarray
+    crops: list[np.ndarray]
+    residuals: list[np.ndarray]
+
+
+def find_weights(attribute: str, direction: str, folder: Path | None = None) -> Path:
+    """Return the weights file of one direction: from a run's folder, or the course's own.
+
+    Raises
+    ------
+    training.TrainingError
+        If there is none; the message says where it was looked for.
+    """
+    name = f"{datasets.short_name(attribute)}-{direction}.npz"
+    places = [folder / "weights" / name, folder / name] if folder else [WEIGHTS / name]
+    for path in places:
+        if path.is_file():
+            return path
+    raise training.TrainingError(
+        f"There are no weights {name} in {places[0].parent}. Train them "
+        "(python3 course.py train --help), or give --weights the folder of a run."
+    )
+
+
+def invert_photo(
+    photo: np.ndarray, generator: keras.Model, *, strength: float = 1.0, aligned: bool = False
+) -> Inverted:
+    """Edit every face of a photo.
+
+    Parameters
+    ----------
+    photo : np.ndarray
+        uint8 (height, width, 3), any size.
+    generator : keras.Model
+        Face crop to residual.
+    strength : float
+        What the residual is multiplied by.
+    aligned : bool
+        The photo is a square face crop already: do not look for a face.
+
+    Returns
+    -------
+    Inverted
+        With no crops, and the photo as it was, if no face was found.
+    """
+    size = generator.input_shape[1]
+    if aligned:
+        side = min(photo.shape[:2])
+        scale = size / side
+        # Centres of pixels at whole numbers: (x + 0.5) * scale - 0.5.
+        transforms = [np.array([[scale, 0, (scale - 1) / 2], [0, scale, (scale - 1) / 2]])]
+    else:
+        faces = alignment.find_faces(photo)
+        transforms = [alignment.similarity(face.landmarks, size) for face in faces]
+    edited, crops, residuals = photo, [], []
+    for transform in transforms:
+        crop = alignment.crop_face(photo, transform, size)
+        residual = generator(datasets.to_unit(crop[None]), training=False).numpy()[0]
+        edited = alignment.paste_residual(edited, strength * residual, transform)
+        crops.append(crop)
+        residuals.append(residual)
+    return Inverted(edited, crops, residuals)
+
+
+def invert_files(
+    photos: Iterable[Path],
+    attribute: str,
+    direction: str,
+    out: Path,
+    *,
+    weights: Path | None = None,
+    strength: float = 1.0,
+    aligned: bool = False,
+    with_residual: bool = False,
+    report: Callable[[str], None] = print,
+) -> int:
+    """Edit photos, or all photos of a folder, and write ``OUT/NAME-glasses-add.png``.
+
+    A file that can't be read, or on which no face is found, is named, and the others go on.
+
+    Returns
+    -------
+    int
+        How many photos were not edited.
+
+    Raises
+    ------
+    datasets.DataError
+        If there is no photo at all.
+    training.TrainingError
+        If there are no weights.
+    """
+    paths = []
+    for path in photos:
+        paths += datasets.images_in(path) if path.is_dir() else [path]
+    if not paths:
+        raise datasets.DataError(
+            f"There is no photo in {', '.join(map(str, photos))}. "
+            f"Photos end in {', '.join(sorted(datasets.IMAGE_SUFFIXES))}."
+        )
+    generator, card = training.load_generator(find_weights(attribute, direction, weights))
+    out.mkdir(parents=True, exist_ok=True)
+    failures = 0
+    with tqdm(paths, desc="editing", unit="photo") as bar:
+        for path in bar:
+            try:
+                photo = np.asarray(datasets.open_photo(path))
+            except (OSError, ValueError) as error:
+                bar.write(f"{path}: can't be read: {error}")
+                failures += 1
+                continue
+            inverted = invert_photo(photo, generator, strength=strength, aligned=aligned)
+            if not inverted.crops:
+                bar.write(f"{path}: no face found. Try a photo with a larger, frontal face.")
+                failures += 1
+                continue
+            stem = f"{path.stem}-{card['attribute']}-{direction}"
+            _save(out / f"{stem}.png", inverted.edited)
+            if with_residual:
+                for i, residual in enumerate(inverted.residuals):
+                    shown = datasets.to_bytes(np.clip(residual, -1, 1))
+                    _save(out / f"{stem}-residual{i or ''}.png", shown)
+            bar.write(f"{out / stem}.png: {len(inverted.crops)} faces edited")
+    return failures
+
+
+def _save(path: Path, pixels: np.ndarray) -> None:
+    with datasets.written_whole(path) as temporary:
+        Image.fromarray(pixels).save(temporary, "PNG")

@@ -1,0 +1,59 @@
+"""The two sizes of the course: quick, for a laptop, and full, for a GPU (shown in notebook 00)."""
+
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from . import datasets
+
+ROOT = Path(__file__).resolve().parent.parent
+CACHE = ROOT / "data"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How much a notebook does.
+
+    Attributes
+    ----------
+    data : str
+        "drawn", or the folder of CelebA.
+    size : int
+        Side of the images in pixels.
+    images : int
+        Drawn faces on each side of the training part.
+    width : int
+        Channels of the attention generator at full resolution.
+    batch, steps : int
+        Of the training in notebooks 06 and 08.
+    """
+
+    name: str
+    data: str
+    size: int
+    images: int
+    width: int
+    batch: int
+    steps: int
+
+    def table(self) -> str:
+        """Return the profile as a Markdown table."""
+        names = [f.name for f in fields(self)]
+        row = [str(getattr(self, name)) for name in names]
+        return "\n".join(f"| {' | '.join(cells)} |" for cells in (names, ["---"] * len(row), row))
+
+
+def load_profile(name: str | None = None) -> Profile:
+    """Return the profile named, or the one that COURSE_PROFILE names, or quick.
+
+    Raises
+    ------
+    ValueError
+        If there is no such profile.
+    """
+    name = name or os.environ.get("COURSE_PROFILE") or "quick"
+    if name == "quick":
+        return Profile("quick", datasets.DRAWN, 64, 600, 16, 8, 400)
+    if name == "full":
+        return Profile("full", datasets.default_data(), 128, 1000, 24, 8, 20_000)
+    raise ValueError(f'COURSE_PROFILE is "quick" or "full", not {name!r}.')
