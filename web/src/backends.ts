@@ -1,0 +1,59 @@
+/** The TensorFlow.js backends, each a chunk that is loaded only where it is tried. */
+
+import { env, ready, setBackend } from "@tensorflow/tfjs-core";
+
+import simdAddress from "../node_modules/@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm-simd.wasm?url";
+import plainAddress from "../node_modules/@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm.wasm?url";
+import type { Backend } from "./engine";
+
+/** Load a backend and make it the one that computes. Throws where the device has none. */
+export async function useBackend(backend: Backend): Promise<void> {
+  await load[backend]();
+  if (!(await setBackend(backend))) throw new Error(`${backend} can't be used here`);
+  await ready();
+}
+
+const load: Record<Backend, () => Promise<unknown>> = {
+  async webgpu() {
+    const gpu = (navigator as { gpu?: { requestAdapter(): Promise<Adapter | null> } }).gpu;
+    const adapter = await gpu?.requestAdapter();
+    if (!adapter) throw new Error("no WebGPU");
+    // A processor that imitates a GPU takes seconds for an image.
+    if (adapter.isFallbackAdapter || adapter.info?.isFallbackAdapter) {
+      throw new Error("WebGPU is imitated in software");
+    }
+    return import("@tensorflow/tfjs-backend-webgpu");
+  },
+
+  async webgl() {
+    // Browsers refuse this request where WebGL is imitated in software.
+    const probe = new OffscreenCanvas(1, 1).getContext("webgl2", {
+      failIfMajorPerformanceCaveat: true,
+    });
+    if (!probe) throw new Error("no WebGL in hardware");
+    probe.getExtension("WEBGL_lose_context")?.loseContext();
+    return import("@tensorflow/tfjs-backend-webgl");
+  },
+
+  async wasm() {
+    const { setWasmPaths } = await import("@tensorflow/tfjs-backend-wasm");
+    // One thread: the threaded build would start workers of its own from text.
+    env().set("WASM_HAS_MULTITHREAD_SUPPORT", false);
+    setWasmPaths({
+      "tfjs-backend-wasm.wasm": absolute(plainAddress),
+      "tfjs-backend-wasm-simd.wasm": absolute(simdAddress),
+      "tfjs-backend-wasm-threaded-simd.wasm": absolute(simdAddress), // named, never loaded
+    });
+  },
+
+  cpu: () => import("@tensorflow/tfjs-backend-cpu"),
+};
+
+interface Adapter {
+  isFallbackAdapter?: boolean;
+  info?: { isFallbackAdapter?: boolean };
+}
+
+function absolute(address: string): string {
+  return new URL(address, import.meta.url).href;
+}

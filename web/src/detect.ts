@@ -1,0 +1,177 @@
+/**
+ * Find faces with BlazeFace: the network gives, for each of 896 anchors, a score, a box and six
+ * keypoints; decoding them and merging the boxes that overlap is done here.
+ */
+
+import type { GraphModel } from "@tensorflow/tfjs-converter";
+import { tensor4d, tidy, type Tensor } from "@tensorflow/tfjs-core";
+
+import { apply, invert, type Landmarks, type Point, type Similarity } from "./align";
+
+export interface Face extends Landmarks {
+  score: number;
+  centre: Point;
+  /** Longer side of the box, in pixels of the photo. */
+  extent: number;
+}
+
+type Picture = (ImageBitmap | OffscreenCanvas) & { width: number; height: number };
+
+/** The side of the network's input. */
+const SIDE = 256;
+/** Cells along a side, and anchors in each cell, of the network's two output grids. */
+const GRIDS = [
+  { cells: 16, anchors: 2, scores: "Identity", boxes: "Identity_2" },
+  { cells: 8, anchors: 6, scores: "Identity_1", boxes: "Identity_3" },
+];
+const OUTPUTS = GRIDS.flatMap((grid) => [grid.scores, grid.boxes]);
+/** Numbers for each anchor: centre, width and height of the box, then the keypoints. */
+const VALUES = 16;
+const [RIGHT_OF_PERSON, LEFT_OF_PERSON, , MOUTH] = [4, 6, 8, 10];
+const LEAST_SCORE = 0.5;
+const OVERLAP = 0.3;
+/** A second look, at this many times the face's box, measures the landmarks more precisely. */
+const SECOND_LOOK = 2;
+
+const canvas = typeof OffscreenCanvas === "undefined" ? null : new OffscreenCanvas(SIDE, SIDE);
+const context = canvas?.getContext("2d", { willReadFrequently: true });
+
+/** Find the faces of a picture, the largest first. */
+export async function detect(detector: GraphModel, picture: Picture): Promise<Face[]> {
+  let faces: Face[] = [];
+  // A face that fills the whole picture is too large for the network: look from further away.
+  for (const distance of [1, 2]) {
+    faces = await look(detector, picture, wholePicture(picture, distance));
+    if (faces.length > 0) break;
+  }
+  const refined: Face[] = [];
+  for (const face of faces) {
+    const again = await look(detector, picture, closeUp(face));
+    const nearest = again.sort((p, q) => gap(p, face) - gap(q, face))[0];
+    refined.push(nearest && gap(nearest, face) < face.extent / 4 ? nearest : face);
+  }
+  return refined.sort((p, q) => q.extent - p.extent);
+}
+
+function gap(p: Face, q: Face): number {
+  return Math.hypot(p.centre.x - q.centre.x, p.centre.y - q.centre.y);
+}
+
+/** The view (from the picture to the network's input) that shows the whole picture. */
+function wholePicture({ width, height }: Picture, distance: number): Similarity {
+  const a = SIDE / (Math.max(width, height) * distance);
+  return { a, b: 0, dx: (SIDE - a * width) / 2, dy: (SIDE - a * height) / 2 };
+}
+
+/** The view that shows one face in the middle, its eyes level. */
+function closeUp(face: Face): Similarity {
+  const across = { x: face.rightEye.x - face.leftEye.x, y: face.rightEye.y - face.leftEye.y };
+  const zoom = SIDE / (face.extent * SECOND_LOOK) / Math.hypot(across.x, across.y);
+  const a = across.x * zoom;
+  const b = -across.y * zoom;
+  const { x, y } = face.centre;
+  return { a, b, dx: SIDE / 2 - (a * x - b * y), dy: SIDE / 2 - (b * x + a * y) };
+}
+
+/** Run the network on one view of the picture. */
+async function look(detector: GraphModel, picture: Picture, view: Similarity): Promise<Face[]> {
+  if (!context) throw new Error("This browser has no OffscreenCanvas.");
+  context.resetTransform();
+  context.fillStyle = "#808080"; // what the network sees as zero
+  context.fillRect(0, 0, SIDE, SIDE);
+  context.setTransform(view.a, view.b, -view.b, view.a, view.dx, view.dy);
+  context.imageSmoothingQuality = "high";
+  context.drawImage(picture, 0, 0);
+  const { data } = context.getImageData(0, 0, SIDE, SIDE);
+  const input = new Float32Array(SIDE * SIDE * 3);
+  for (let i = 0, p = 0; i < input.length; i += 3, p += 4) {
+    input[i] = data[p] / 127.5 - 1;
+    input[i + 1] = data[p + 1] / 127.5 - 1;
+    input[i + 2] = data[p + 2] / 127.5 - 1;
+  }
+  const outputs = tidy(
+    () => detector.execute(tensor4d(input, [1, SIDE, SIDE, 3]), OUTPUTS) as Tensor[],
+  );
+  const numbers = (await Promise.all(outputs.map((output) => output.data()))) as Float32Array[];
+  outputs.forEach((output) => output.dispose());
+  const back = invert(view);
+  const zoom = Math.hypot(back.a, back.b);
+  return decode(numbers).map((found) => ({
+    score: found.score,
+    // Canvas coordinates count from the corner of the first pixel, ours from its centre.
+    leftEye: toIndex(apply(back, found.leftEye)),
+    rightEye: toIndex(apply(back, found.rightEye)),
+    mouth: toIndex(apply(back, found.mouth)),
+    centre: toIndex(apply(back, found.centre)),
+    extent: found.extent * zoom,
+  }));
+}
+
+function toIndex(p: Point): Point {
+  return { x: p.x - 0.5, y: p.y - 0.5 };
+}
+
+interface Box {
+  score: number;
+  values: Float32Array; // in pixels of the network's input
+}
+
+/** Turn the network's numbers (scores and boxes of each grid) into faces, the best first. */
+export function decode(numbers: Float32Array[]): Face[] {
+  const boxes: Box[] = [];
+  GRIDS.forEach(({ cells, anchors }, grid) => {
+    const scores = numbers[2 * grid];
+    const values = numbers[2 * grid + 1];
+    const step = SIDE / cells;
+    scores.forEach((logit, index) => {
+      const score = 1 / (1 + Math.exp(-logit));
+      if (score < LEAST_SCORE) return;
+      const cell = Math.floor(index / anchors);
+      const anchor = [((cell % cells) + 0.5) * step, (Math.floor(cell / cells) + 0.5) * step];
+      const box = values.slice(index * VALUES, (index + 1) * VALUES);
+      // Width and height stand at 2 and 3; every other pair is a point relative to the anchor.
+      for (let i = 0; i < VALUES; i++) if (i !== 2 && i !== 3) box[i] += anchor[i % 2];
+      boxes.push({ score, values: box });
+    });
+  });
+  return merge(boxes).map(({ score, values }) => ({
+    score,
+    centre: { x: values[0], y: values[1] },
+    extent: Math.max(values[2], values[3]),
+    leftEye: { x: values[RIGHT_OF_PERSON], y: values[RIGHT_OF_PERSON + 1] },
+    rightEye: { x: values[LEFT_OF_PERSON], y: values[LEFT_OF_PERSON + 1] },
+    mouth: { x: values[MOUTH], y: values[MOUTH + 1] },
+  }));
+}
+
+/**
+ * Merge boxes that overlap into their mean, weighted by score. Keeping just the best, as plain
+ * non-maximum suppression does, makes the landmarks jump between anchors from frame to frame.
+ */
+function merge(boxes: Box[]): Box[] {
+  let rest = [...boxes].sort((p, q) => q.score - p.score);
+  const merged: Box[] = [];
+  while (rest.length > 0) {
+    const best = rest[0];
+    const same = rest.filter((box) => box === best || overlap(box.values, best.values) > OVERLAP);
+    rest = rest.filter((box) => !same.includes(box));
+    const total = same.reduce((sum, box) => sum + box.score, 0);
+    const values = best.values.map((_, i) =>
+      same.reduce((sum, box) => sum + (box.values[i] * box.score) / total, 0),
+    );
+    merged.push({ score: best.score, values });
+  }
+  return merged;
+}
+
+/** Area of the intersection of two boxes, divided by the area of their union. */
+function overlap(p: Float32Array, q: Float32Array): number {
+  const side = (i: number) =>
+    Math.max(
+      0,
+      Math.min(p[i] + p[i + 2] / 2, q[i] + q[i + 2] / 2) -
+        Math.max(p[i] - p[i + 2] / 2, q[i] - q[i + 2] / 2),
+    );
+  const shared = side(0) * side(1);
+  return shared / (p[2] * p[3] + q[2] * q[3] - shared);
+}

@@ -1,0 +1,111 @@
+/** The page's end of the worker: start one with the best backend that computes right. */
+
+import type { Inverted } from "./invert";
+import type { Check, ModelFiles } from "./models";
+import { Problem } from "./problems";
+import workerAddress from "./worker?worker&url";
+import type { Reply, Request, SelfTest, TaskName, Tasks } from "./worker";
+
+/** In the order in which they are tried. */
+export const BACKENDS = ["webgpu", "webgl", "wasm", "cpu"] as const;
+export type Backend = (typeof BACKENDS)[number];
+
+export interface Engine {
+  backend: Backend;
+  /** Backends that were tried before this one, and why they were not taken. */
+  passedOver: string[];
+  selfTest: SelfTest;
+  load(name: string, files: ModelFiles, check: Check): Promise<SelfTest>;
+  invert(name: string, photo: ImageBitmap): Promise<Inverted>;
+  stop(): void;
+}
+
+/** A GPU that needs longer than this to get ready, or for one image, is none. */
+const LONGEST_START = 20_000;
+const LONGEST_IMAGE = 1_000;
+
+/**
+ * Start a worker for each backend in turn, until one computes the stored answer.
+ *
+ * `?backend=wasm` in the page's address leaves just that one.
+ *
+ * @param first the generator that the self-test runs, which stays loaded
+ */
+export async function startEngine(
+  detector: ModelFiles,
+  first: { name: string; files: ModelFiles; check: Check },
+): Promise<Engine> {
+  const wanted = new URLSearchParams(location.search).get("backend");
+  const candidates = BACKENDS.filter((backend) => !wanted || backend === wanted);
+  const passedOver: string[] = [];
+  for (const backend of candidates) {
+    const { call, stop } = openWorker();
+    const gpu = backend === "webgpu" || backend === "webgl";
+    // With one candidate there is nothing to pass on to: wait as long as it takes.
+    const timer = gpu && candidates.length > 1 ? setTimeout(stop, LONGEST_START) : undefined;
+    try {
+      await call("start", [backend, detector]);
+      const selfTest = await call("load", [first.name, first.files, first.check]);
+      if (timer && selfTest.milliseconds > LONGEST_IMAGE) {
+        throw new Error(`${Math.round(selfTest.milliseconds)} ms for one image`);
+      }
+      return {
+        backend,
+        passedOver,
+        selfTest,
+        load: (name, files, check) => call("load", [name, files, check]),
+        invert: (name, photo) => call("invert", [name, photo], [photo]),
+        stop,
+      };
+    } catch (error) {
+      passedOver.push(`${backend}: ${(error as Problem).detail ?? (error as Error).message}`);
+      stop();
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+  throw new Problem("no-backend", passedOver.join("; ") || `there is no backend ${wanted}`);
+}
+
+/** Start a worker. `call` runs a task there; `stop` ends it, and every call that still waits. */
+function openWorker() {
+  // A worker takes its security policy from its own address's headers, which a host of static
+  // files may not send. One that starts from a blob inherits the page's policy instead.
+  const absolute = new URL(workerAddress, document.baseURI).href;
+  const starter = URL.createObjectURL(
+    new Blob([`import ${JSON.stringify(absolute)};`], { type: "text/javascript" }),
+  );
+  const worker = new Worker(starter, { type: "module" });
+  const waiting = new Map<number, { resolve(value: never): void; reject(error: Error): void }>();
+  let ended: Problem | undefined;
+  let calls = 0;
+
+  function end(reason: string): void {
+    ended ??= new Problem("crashed", reason);
+    worker.terminate();
+    URL.revokeObjectURL(starter);
+    waiting.forEach(({ reject }) => reject(ended!));
+    waiting.clear();
+  }
+  worker.onerror = (event) => end(event.message || "the worker did not start");
+  worker.onmessage = ({ data }: MessageEvent<Reply>) => {
+    const call = waiting.get(data.id);
+    waiting.delete(data.id);
+    if ("error" in data) call?.reject(new Problem("crashed", data.error));
+    else call?.resolve(data.result as never);
+  };
+
+  function call<Name extends TaskName>(
+    task: Name,
+    parameters: Parameters<Tasks[Name]>,
+    transfer: Transferable[] = [],
+  ): Promise<ReturnType<Tasks[Name]>> {
+    return new Promise((resolve, reject) => {
+      if (ended) return reject(ended);
+      const id = ++calls;
+      waiting.set(id, { resolve, reject });
+      worker.postMessage({ id, task, parameters } satisfies Request, transfer);
+    });
+  }
+  return { call, stop: () => end("it took too long") };
+}

@@ -1,0 +1,164 @@
+/** What models there are, and their files, with progress and with errors in words. */
+
+import blazefaceWeights from "../node_modules/@vladmandic/human/models/blazeface.bin?url";
+import blazefaceTopology from "../node_modules/@vladmandic/human/models/blazeface.json?url";
+import { Problem } from "./problems";
+
+export type Direction = "add" | "remove";
+
+/** One line of models/manifest.json: a generator. */
+export interface ModelEntry {
+  attribute: string;
+  direction: Direction;
+  /** Of model.json, relative to the manifest. */
+  path: string;
+  /** Side of the face crop in pixels. */
+  size: number;
+  /** Bytes of weights. */
+  bytes: number;
+  parameters: number;
+  network: string;
+  /** What it was trained on, and on what terms the weights may be used. */
+  data: string;
+  licence: string;
+}
+
+/** A TensorFlow.js graph model as it was downloaded. */
+export interface ModelFiles {
+  topology: object;
+  weightSpecs: { name: string; shape: number[]; dtype: string }[];
+  weights: ArrayBuffer;
+}
+
+/** A face crop and the residual that Keras computed for it when the model was exported. */
+export interface Check {
+  size: number;
+  crop: Float32Array;
+  residual: Float32Array;
+  tolerance: number;
+}
+
+export type Progress = (loaded: number, total: number) => void;
+
+/** Where the models lie: beside the page, wherever that is. */
+export const MANIFEST = "models/manifest.json";
+
+export async function fetchManifest(): Promise<ModelEntry[]> {
+  const address = absolute(MANIFEST);
+  let manifest: { models?: ModelEntry[] };
+  try {
+    manifest = await fetchJson(address);
+  } catch (error) {
+    if (error instanceof Problem && error.code === "offline") throw error;
+    throw new Problem("models-missing", MANIFEST);
+  }
+  if (!manifest.models?.length) throw new Problem("models-missing", `${MANIFEST} is empty`);
+  return manifest.models;
+}
+
+export async function fetchGenerator(
+  entry: ModelEntry,
+  progress: Progress,
+): Promise<{ files: ModelFiles; check: Check }> {
+  const address = new URL(entry.path, absolute(MANIFEST)).href;
+  const [files, stored] = await Promise.all([
+    fetchModel(address, undefined, progress),
+    fetchJson(new URL("check.json", address).href),
+  ]);
+  const check = {
+    size: stored.size,
+    crop: Float32Array.from(fromBase64(stored.image), (value) => value / 127.5 - 1),
+    residual: new Float32Array(fromBase64(stored.residual).buffer),
+    tolerance: stored.tolerance,
+  };
+  return { files, check };
+}
+
+export function fetchDetector(progress: Progress): Promise<ModelFiles> {
+  return fetchModel(absolute(blazefaceTopology), absolute(blazefaceWeights), progress);
+}
+
+/** @param weights the address of the weights, where it is not the one that the model names */
+async function fetchModel(
+  address: string,
+  weights: string | undefined,
+  progress: Progress,
+): Promise<ModelFiles> {
+  const json = await fetchJson(address);
+  const groups: { paths: string[]; weights: ModelFiles["weightSpecs"] }[] = json.weightsManifest;
+  if (!json.modelTopology || !Array.isArray(groups)) {
+    throw new Problem("model-broken", `${address} is not a TensorFlow.js graph model`);
+  }
+  const weightSpecs = groups.flatMap((group) => group.weights);
+  const addresses = weights
+    ? [weights]
+    : groups.flatMap((group) => group.paths.map((path) => new URL(path, address).href));
+  const total = weightSpecs.reduce((sum, spec) => sum + bytesOf(spec), 0);
+  const parts: Uint8Array[] = [];
+  let loaded = 0;
+  for (const part of addresses) {
+    const response = await request(part);
+    const reader = response.body!.getReader();
+    for (;;) {
+      const { done, value } = await reader.read().catch(() => {
+        throw new Problem("offline", part);
+      });
+      if (done) break;
+      parts.push(value);
+      loaded += value.length;
+      progress(loaded, total);
+    }
+  }
+  if (loaded !== total) {
+    throw new Problem("model-broken", `${addresses[0]}: ${loaded} of ${total} bytes`);
+  }
+  const joined = new Uint8Array(total);
+  let offset = 0;
+  for (const part of parts) {
+    joined.set(part, offset);
+    offset += part.length;
+  }
+  return { topology: json.modelTopology, weightSpecs, weights: joined.buffer };
+}
+
+/** Bytes of one weight in the file, where "quantization" may store it in fewer. */
+function bytesOf(spec: {
+  shape: number[];
+  dtype: string;
+  quantization?: { dtype: string };
+}): number {
+  const sizes: Record<string, number> = { uint8: 1, bool: 1, uint16: 2, float16: 2 };
+  const stored = spec.quantization?.dtype ?? spec.dtype;
+  return spec.shape.reduce((product, side) => product * side, sizes[stored] ?? 4);
+}
+
+async function request(address: string): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(address);
+  } catch {
+    throw new Problem("offline", address);
+  }
+  if (!response.ok) throw new Problem("model-broken", `${address}: status ${response.status}`);
+  return response;
+}
+
+async function fetchJson(address: string): Promise<any> {
+  const response = await request(address);
+  const text = await response.text();
+  try {
+    return JSON.parse(text);
+  } catch {
+    // Many hosts answer with their own page where a file is missing.
+    const what = text.trimStart().startsWith("<") ? "a web page" : "no JSON";
+    throw new Problem("model-broken", `${address} holds ${what} instead of a model`);
+  }
+}
+
+function absolute(address: string): string {
+  return new URL(address, document.baseURI).href;
+}
+
+function fromBase64(text: string): Uint8Array {
+  return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+}

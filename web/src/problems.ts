@@ -1,0 +1,85 @@
+/** What can go wrong, in the words that the page shows. Each says what to do next. */
+
+const WORDS = {
+  "camera-denied": {
+    title: "The camera is blocked for this page.",
+    advice:
+      "Allow it with the camera sign beside the address, then start the camera again. Or use a photo.",
+  },
+  "camera-none": {
+    title: "No camera was found.",
+    advice: "Plug one in and start the camera again. Or use a photo.",
+  },
+  "camera-busy": {
+    title: "Another program is using the camera.",
+    advice: "Close the other program, then start the camera again. Or use a photo.",
+  },
+  "camera-insecure": {
+    title: "A browser gives the camera only to secure pages.",
+    advice: "Open this page by https, or on this machine by localhost. Or use a photo.",
+  },
+  "camera-lost": {
+    title: "The camera has stopped.",
+    advice: "It was unplugged, or its permission was taken back. Start it again. Or use a photo.",
+  },
+  "photo-unreadable": {
+    title: "This file is not a picture that the browser can read.",
+    advice: "Choose a JPEG, PNG or WebP file. A HEIC photo has to be saved as JPEG first.",
+  },
+  "photo-empty": {
+    title: "This file is empty.",
+    advice: "Choose another photo. If it came from a cloud folder, wait until it is downloaded.",
+  },
+  "photo-missing": {
+    title: "The sample could not be loaded.",
+    advice: "Reload the page, or use a photo of yours.",
+  },
+  "no-face": {
+    title: "No face was found in this picture.",
+    advice: "Use a picture in which a face looks towards the camera, upright, well lit and not small.",
+  },
+  "models-missing": {
+    title: "There are no models here yet.",
+    advice: "Notebook 09 and `course.py export` write them to web/public/models. Then build again.",
+  },
+  "model-broken": {
+    title: "A model could not be loaded.",
+    advice: "The file may be missing on the server or incomplete. Reload, or export it again.",
+  },
+  offline: {
+    title: "The server does not answer.",
+    advice: "Check the connection, or that `course.py web` still runs. Then try again.",
+  },
+  "no-backend": {
+    title: "This browser could not compute the model's stored answer.",
+    advice: "Use a current version of Chrome, Edge, Firefox or Safari.",
+  },
+  crashed: {
+    title: "The computation stopped.",
+    advice: "The device may have run out of memory. Try again, or use a smaller photo.",
+  },
+} as const;
+
+export type ProblemCode = keyof typeof WORDS;
+
+/** An error that the page can show to its reader. */
+export class Problem extends Error {
+  readonly title: string;
+  readonly advice: string;
+
+  /** @param detail what exactly happened: a file's name, an address, a number */
+  constructor(
+    readonly code: ProblemCode,
+    readonly detail = "",
+  ) {
+    super(`${WORDS[code].title} ${detail}`);
+    this.title = WORDS[code].title;
+    this.advice = WORDS[code].advice;
+  }
+}
+
+/** Whatever was thrown, as a problem. */
+export function asProblem(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  return new Problem("crashed", error instanceof Error ? error.message : String(error));
+}
