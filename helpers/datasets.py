@@ -116,7 +116,7 @@ class AttributeTable:
         """
         name = column_name(attribute)
         if name not in self.columns:
-            lower = {c.lower(): c for c in self.columns}
+            lower = {c.lower(): c for c in (*SHORT_NAMES, *self.columns)}
             near = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.4)
             hint = " Did you mean " + " or ".join(lower[n] for n in near) + "?" if near else ""
             raise DataError(

@@ -24,8 +24,10 @@ class Profile:
         Drawn faces on each side of the training part.
     width : int
         Channels of the attention generator at full resolution.
-    batch, steps : int
-        Of the training in notebooks 06 and 08.
+    batch : int
+        Images of each side in a step.
+    steps, paper_steps : int
+        Of the attention network in notebook 08, and of the paper's in notebook 06.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Profile:
     width: int
     batch: int
     steps: int
+    paper_steps: int
 
     def table(self) -> str:
         """Return the profile as a Markdown table."""
@@ -53,7 +56,7 @@ def load_profile(name: str | None = None) -> Profile:
     """
     name = name or os.environ.get("COURSE_PROFILE") or "quick"
     if name == "quick":
-        return Profile("quick", datasets.DRAWN, 64, 600, 16, 8, 400)
+        return Profile("quick", datasets.DRAWN, 64, 600, 16, 8, 600, 60)
     if name == "full":
-        return Profile("full", datasets.default_data(), 128, 1000, 24, 8, 20_000)
+        return Profile("full", datasets.default_data(), 128, 1000, 24, 8, 20_000, 20_000)
     raise ValueError(f'COURSE_PROFILE is "quick" or "full", not {name!r}.')
