@@ -22,9 +22,11 @@ def start(seed: int = 0) -> profiles.Profile:
     keras.utils.set_random_seed(seed)
     profile = profiles.load_profile()
     gpus = [
-        tf.config.experimental.get_device_details(g) for g in tf.config.list_physical_devices("GPU")
+        tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")
+        for gpu in tf.config.list_physical_devices("GPU")
     ]
-    device = ", ".join(g.get("device_name", "GPU") for g in gpus) or f"{os.cpu_count()} CPU cores"
-    versions = f"Python {platform.python_version()}, TensorFlow {tf.__version__}, Keras {keras.__version__}"
-    display(Markdown(f"{versions}; {device}; seed {seed}\n\n{profile.table()}"))
+    device = ", ".join(gpus) or f"{os.cpu_count()} CPU cores"
+    versions = [f"Python {platform.python_version()}", f"TensorFlow {tf.__version__}"]
+    line = "; ".join([*versions, f"Keras {keras.__version__}", device, f"seed {seed}"])
+    display(Markdown(f"{line}\n\n{profile.table()}"))
     return profile
