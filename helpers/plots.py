@@ -1,0 +1,185 @@
+"""Figures of the notebooks: plumbing only. What a figure means stands in its notebook."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+from . import datasets
+
+# From the Okabe-Ito palette: told apart with any kind of colour vision.
+BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+GRAY = "#999999"
+
+
+def displayable(image: np.ndarray) -> np.ndarray:
+    """Return one image as `imshow` takes it, always at the same fixed range.
+
+    Parameters
+    ----------
+    image : np.ndarray
+        uint8 (height, width, 3); float (height, width, 3) in [-1, 1], an image or a residual, for
+        which gray is then no change; or float (height, width) or (height, width, 1) in [0, 1], a
+        mask.
+    """
+    image = np.asarray(image)
+    if image.dtype == np.uint8:
+        return image
+    if image.ndim == 2 or image.shape[-1] == 1:
+        gray = np.clip(image.reshape(image.shape[:2]), 0, 1)
+        return np.repeat(np.rint(255 * gray).astype(np.uint8)[..., None], 3, axis=2)
+    return datasets.to_bytes(np.clip(image, -1, 1))
+
+
+def image_rows(
+    rows: dict[str, Sequence[np.ndarray]], columns: Sequence[str] = (), side: float = 1.2
+) -> Figure:
+    """Show rows of images, each with its name at the left; images as `displayable` takes them.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        What stands above the columns.
+    side : float
+        Of an image on the page, in inches.
+    """
+    count = max(len(images) for images in rows.values())
+    figure, axes = plt.subplots(
+        len(rows), count, figsize=(side * count + 1, side * len(rows) + 0.3), squeeze=False
+    )
+    for axis in axes.flat:
+        axis.axis("off")
+    for row, (name, images) in zip(axes, rows.items(), strict=True):
+        row[0].text(-0.06, 0.5, name, transform=row[0].transAxes, ha="right", va="center")
+        for axis, image in zip(row, images, strict=False):
+            axis.imshow(displayable(image), interpolation="nearest")
+    for axis, title in zip(axes[0], columns, strict=False):
+        axis.set_title(title, fontsize=9)
+    figure.subplots_adjust(left=1.4 / (side * count + 1.4), right=1, wspace=0.03, hspace=0.03)
+    return figure
+
+
+def curves(
+    history: Sequence[dict[str, float]],
+    names: Sequence[str],
+    *,
+    guess: float | None = None,
+    title: str = "",
+) -> Figure:
+    """Draw losses over the steps, each named at its right end.
+
+    Parameters
+    ----------
+    history : sequence of dict
+        One dict a logged step, with "step" and the losses.
+    guess : float
+        Where a discriminator that guesses stands: a dashed line.
+    """
+    figure, axis = plt.subplots(figsize=(7.5, 3))
+    steps = [entry["step"] for entry in history]
+    for name, colour in zip(names, (BLUE, ORANGE, GREEN, PURPLE), strict=False):
+        axis.plot(steps, [entry[name] for entry in history], color=colour, label=name)
+    if guess is not None:
+        axis.axhline(guess, color=GRAY, linestyle="--", label=f"guessing: {guess:.2f}")
+    axis.set(xlabel="step", title=title)
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    axis.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    return figure
+
+
+# --- the wiring of dual learning (notebook 05) ----------------------------------------------
+
+_ROWS = {
+    "add": ("x0", "add", "added", "remove", "back0"),
+    "remove": ("x1", "remove", "removed", "add", "back1"),
+}
+_CLASSES = {
+    "x0": "real without",
+    "x1": "real with",
+    "added": ("generated", "GAN: real with?"),
+    "removed": ("generated", "GAN: real without?"),
+    "back0": "dual: real without?",
+    "back1": "dual: real with?",
+}
+_NAMES = {
+    "x0": "x0 (without)",
+    "x1": "x1 (with)",
+    "added": "add(x0)",
+    "removed": "remove(x1)",
+    "back0": "remove(add(x0))",
+    "back1": "add(remove(x1))",
+}
+
+
+def wiring(pictures: dict[str, np.ndarray], learns: str | None = None) -> Figure:
+    """Draw which image passes which network, and the way of the gradients in one update.
+
+    Parameters
+    ----------
+    pictures : dict
+        Images, as `displayable` takes them, under "x0", "added", "back0", "x1", "removed", "back1".
+    learns : {None, "discriminator", "generator_add", "generator_remove"}
+        The network that this update changes; None draws the forward way only.
+    """
+    figure, axis = plt.subplots(figsize=(9, 4.6))
+    for top, (direction, nodes) in zip((2.6, 0), _ROWS.items(), strict=True):
+        used = learns in (None, "discriminator", f"generator_{direction}")
+        _wire_row(axis, top, nodes, pictures, learns, used)
+    axis.set(xlim=(-0.6, 8.6), ylim=(-1.5, 3.6), aspect="equal")
+    axis.axis("off")
+    title = "The forward way" if learns is None else f"The update of {learns}"
+    axis.set_title(title + ("" if learns is None else " (orange: learns, and its gradients)"))
+    figure.tight_layout()
+    return figure
+
+
+def _wire_row(axis, y, nodes, pictures, learns, used) -> None:
+    whole = learns != "discriminator"  # the discriminator's update never makes the way back
+    for x, node in zip((0, 2, 4, 6, 8), nodes, strict=True):
+        shown = used and (whole or x <= 4)
+        if node in ("add", "remove"):
+            _box(axis, x, y, f"generator\n{node}", learns == f"generator_{node}" and used, shown)
+        else:
+            axis.imshow(
+                displayable(pictures[node]),
+                extent=(x - 0.5, x + 0.5, y - 0.5, y + 0.5),
+                alpha=1 if shown else 0.15,
+            )
+            axis.text(x, y + 0.56, _NAMES[node], ha="center", fontsize=9, alpha=1 if shown else 0.3)
+        if x:
+            _arrow(axis, (x - 1.45, y), (x - 0.55, y), "black" if shown else "#dddddd")
+    if not used:
+        return
+    for x in (4, 8) if whole else (0, 4):
+        asked = _CLASSES[nodes[x // 2]]
+        asked = asked[int(whole)] if isinstance(asked, tuple) else asked
+        _arrow(axis, (x - 0.12, y - 0.5), (x - 0.12, y - 0.85), "black")
+        _box(axis, x, y - 1.1, f"D → {asked}", learns == "discriminator", True, 1.5, 0.42)
+        if learns in ("generator_add", "generator_remove"):
+            _arrow(axis, (x + 0.12, y - 0.85), (x + 0.12, y - 0.5), ORANGE)
+    if learns in ("generator_add", "generator_remove"):
+        for x in (4, 6, 8):  # from each edit back to the generator that learns
+            _arrow(axis, (x - 0.55, y - 0.22), (x - 1.45, y - 0.22), ORANGE)
+
+
+def _box(axis, x, y, text, learns, shown, width=1.0, height=0.8) -> None:
+    face = ORANGE if learns else "#e8eef4" if shown else "#f8f8f8"
+    corner = (x - width / 2, y - height / 2)
+    axis.add_patch(
+        FancyBboxPatch(
+            corner, width, height, boxstyle="round,pad=0.05", facecolor=face, edgecolor=GRAY
+        )
+    )
+    colour = "white" if learns else "black" if shown else "#cccccc"
+    axis.text(x, y, text, ha="center", va="center", fontsize=8.5, color=colour)
+
+
+def _arrow(axis, start, end, colour) -> None:
+    axis.add_patch(
+        FancyArrowPatch(
+            start, end, arrowstyle="-|>", mutation_scale=11, color=colour, linewidth=1.4
+        )
+    )
