@@ -15,7 +15,6 @@ from helpers.drawing import (
     paint,
     ramp,
     shade,
-    stroke,
 )
 
 HATS = ("beanie", "cap", "fedora", "straw", "cowboy", "beret", "headscarf", "bucket")
@@ -299,7 +298,7 @@ def _beanie(canvas, person, hat) -> None:
     x, y = _local(hat, canvas, window)
     tall = (person.head.top + hat.y + 6) * hat.tall
     d, edge, nx, ny, nz = _dome(hat, x, y, tall)
-    _shadow(canvas, hat, y - edge, window, 6, 0.38, person.light)
+    _shadow(canvas, hat, y - edge, window, 6, 0.3, person.light)
     if hat.pompom:
         ball = ellipse(x - 2 * hat.lean, y + tall + 4, 8, 7.5)
         fuzz = 0.8 * np.sin(x * 2.3 + hat.phase) * np.sin(y * 2.1)
@@ -344,7 +343,7 @@ def _cap(canvas, person, hat) -> None:
     low = 5.5 - 4 * person.pose.pitch - 9 * t2 + 10 * t2**2 * 0.6
     top = -5.5 + 6.5 * t2
     visor = np.maximum(np.maximum(y - low, top - y), abs(vx) - half)
-    _shadow(canvas, hat, y - np.maximum(low, edge), window, 9, 0.42, light)
+    _shadow(canvas, hat, y - np.maximum(low, edge), window, 8, 0.32, light)
     seams = 1 - 0.22 * np.exp(-((x / 0.7) ** 2))
     for s in (-1, 1):
         seams = seams * (
@@ -388,8 +387,7 @@ def _badge(canvas, hat, window, x, y, tall) -> None:
     """A sewn-on mark that is no letter of any club: bars, a disc or a diamond."""
     cy = y + tall * 0.42
     if hat.pattern == 0:
-        d = np.minimum(abs(abs(x) - 2.6) - 0.9, np.maximum(abs(cy) - 0.9, abs(x) - 3))
-        d = np.maximum(d, abs(cy) - 4)
+        d = np.maximum(abs(abs(abs(x) - 1.8) - 1.8) - 0.7, abs(cy) - 4)
     elif hat.pattern == 1:
         d = ellipse(x, cy, 4.2, 4.0)
     else:
@@ -414,7 +412,7 @@ def _brimmed(canvas, person, hat) -> None:
     t2 = np.clip((x / half) ** 2, 0, 1)
     low = curl + np.sqrt(1 - t2) * dip
     top = curl - np.sqrt(1 - t2) * 4.5
-    _shadow(canvas, hat, y - low, window, 11, 0.42, light)
+    _shadow(canvas, hat, y - low, window, 9, 0.32, light)
     # Crown: straight sides that lean in, a dent in the middle of the top.
     narrow = hat.half * (1 - 0.2 * np.clip(-y / tall, 0, 1) ** 1.3)
     dent = {"straw": -1.0, "fedora": 3.0, "cowboy": 4.5}[hat.kind] * np.exp(-((x / 8) ** 2))
@@ -457,7 +455,7 @@ def _beret(canvas, person, hat) -> None:
     window = canvas.window(hat.x - 50, -66, hat.x + 50, hat.y + 22)
     x, y = _local(hat, canvas, window)
     edge = _edge(hat, x)
-    _shadow(canvas, hat, y - edge, window, 6, 0.36, light)
+    _shadow(canvas, hat, y - edge, window, 6, 0.3, light)
     cx = hat.lean * 7.0
     tall = 17.0 * hat.tall
     puff = ellipse(x - cx, y + tall * 0.72 + hat.lean * 0.13 * x, hat.half + 7, tall)
@@ -483,7 +481,7 @@ def _headscarf(canvas, person, hat) -> None:
     x, y = _local(hat, canvas, window)
     tall = (person.head.top + hat.y + 4) * hat.tall
     d, edge, nx, ny, nz = _dome(hat, x, y, tall)
-    _shadow(canvas, hat, y - edge, window, 5, 0.34, light)
+    _shadow(canvas, hat, y - edge, window, 5, 0.3, light)
     kx = hat.lean * (hat.half - 1)
     ky = y - _edge(hat, np.float32(kx)) + 1
     for sign in (-1, 1):
@@ -504,7 +502,6 @@ def _headscarf(canvas, person, hat) -> None:
             ramp(dots, 1.1, 1.5),
         )
     paint(canvas.image, window, inside(d, 1.2), colour * swirl)
-    band = np.maximum(np.maximum(abs(x) - hat.half - 0.5, y - edge), edge - 5.5 - y)
     darken(canvas.image, window, 0.3 * ramp(abs(edge - 5.5 - y), 2, 0) * inside(d, 1))
     knot = ellipse(x - kx, ky, 4, 4.2)
     paint(
@@ -513,7 +510,6 @@ def _headscarf(canvas, person, hat) -> None:
         inside(knot, 1.3),
         _lit(light, hat, (x - kx) * 0.15, ky * 0.15, np.float32(0.8)),
     )
-    del band
 
 
 def _bucket(canvas, person, hat) -> None:
@@ -524,7 +520,7 @@ def _bucket(canvas, person, hat) -> None:
     half = hat.brim_half * hat.brim
     t2 = np.clip((x / half) ** 2, 0, 1)
     low = 7 - 6 * person.pose.pitch + 2.5 * t2
-    _shadow(canvas, hat, y - low, window, 9, 0.42, light)
+    _shadow(canvas, hat, y - low, window, 8, 0.32, light)
     narrow = hat.half * (1 - 0.22 * np.clip(-y / tall, 0, 1))
     round_ = 5.0 * np.clip(abs(x) / narrow, 0, 1) ** 4
     crown = np.maximum(np.maximum(abs(x) - narrow, round_ - tall - y), y - 2)
@@ -543,7 +539,3 @@ def _bucket(canvas, person, hat) -> None:
     stitch = 1 - 0.12 * np.sin((low - y) * 1.9) ** 2
     lip = 1 - 0.35 * ramp(low - y, 1.5, 0)
     paint(canvas.image, window, inside(brim, 1.2), bright * (stitch * lip) * check)
-
-
-__all__ = ["FRAMES", "HATS", "below_hat", "draw_glasses", "draw_hat", "draw_hat_behind"]
-__all__ += ["roll_glasses", "roll_hat", "stroke"]

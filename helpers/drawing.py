@@ -101,7 +101,7 @@ def ramp(value: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def bell(dx: np.ndarray, dy: np.ndarray, rx: float, ry: float) -> np.ndarray:
-    """A bump of height 1 that ends at the ellipse with radii (rx, ry): Gaussian-like, but finite."""
+    """A bump of height 1, like a Gaussian but zero outside the ellipse (rx, ry)."""
     t = np.maximum(1 - (dx * (1 / rx)) ** 2 - (dy * (1 / ry)) ** 2, 0)
     return t * t
 

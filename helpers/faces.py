@@ -85,7 +85,7 @@ def _stream(seed: int, part: int) -> np.random.Generator:
 def _person(seed: int) -> SimpleNamespace:
     """Roll everything about a person except the accessories, one generator for each part."""
     rng = _stream(seed, 0)
-    age = float(rng.beta(1.3, 2.0))
+    age = float(rng.beta(1.2, 2.3))
     man = bool(rng.random() < 0.5)
     tone = float(rng.uniform(0, 1) ** 1.15) * (len(SKINS) - 1)
     masculine = float(np.clip(rng.normal(0.8 if man else 0.18, 0.14), 0, 1))
@@ -129,6 +129,7 @@ def _roll_light(rng, tone: float) -> SimpleNamespace:
     # A photographer opens the lens a little for a darker face.
     exposure = rng.uniform(0.9, 1.06) * (1 + 0.07 * tone)
     return SimpleNamespace(
+        exposure=float(exposure),
         x=x,
         y=y,
         z=z,
@@ -153,7 +154,7 @@ def _roll_head(rng, person) -> SimpleNamespace:
         brow_ridge=float(rng.uniform(0.2, 0.6) + 0.9 * m),
         cheekbones=float(rng.uniform(0.6, 1.4)),
         chin_bump=float(rng.uniform(0.6, 1.3)),
-        neck=float(rng.normal(15.0 + 4.5 * m, 0.9)),
+        neck=float(rng.normal(13.8 + 4.2 * m, 0.9)),
         ears=float(rng.normal(1, 0.12)),
     )
 
@@ -172,8 +173,8 @@ def _roll_skin(rng, person) -> SimpleNamespace:
         shine=float(rng.uniform(0.04, 0.16)),
         mole=(float(rng.uniform(-20, 20)), float(rng.uniform(12, 38))),
         has_mole=bool(rng.random() < 0.2),
-        wrinkles=float(np.clip(person.age * 1.5 - 0.35 + rng.normal(0, 0.1), 0, 1)),
-        bags=float(np.clip(rng.normal(0.2 + 0.5 * person.age, 0.2), 0, 1)),
+        wrinkles=float(np.clip(person.age * 1.5 - 0.5 + rng.normal(0, 0.1), 0, 1)),
+        bags=float(np.clip(rng.normal(0.05 + 0.6 * person.age, 0.15), 0, 1)),
     )
 
 
@@ -255,12 +256,13 @@ def _roll_hair(rng, person) -> SimpleNamespace:
         line=rng.uniform(-32.5, -28.5) - (6 if style == "receding" else 0),
         parting=side * (rng.uniform(6, 13) if style not in ("bob", "long") else rng.uniform(0, 9)),
         sweep=rng.uniform(0.4, 1.0),
+        corner=float(rng.uniform(9, 18)) if fringe is None else 4.0,
         wave=rng.uniform(0, 1) if style != "wavy" else rng.uniform(1.5, 2.6),
         curl={"curly": 1.0, "afro": 1.3, "curls": 1.2}.get(style, 0.0),
         table=strand_table(rng),
         phase=float(rng.uniform(0, 6)),
         shine=float(rng.uniform(0.25, 0.7)),
-        strands=float(rng.uniform(0.32, 0.5)),
+        strands=float(rng.uniform(0.4, 0.62)),
         bun=bool(style == "updo" and rng.random() < 0.5),
     )
 
@@ -272,9 +274,9 @@ def _roll_eyes(rng, person) -> SimpleNamespace:
     hair = person.hair.colour
     brow = mix(hair, linear(38, 28, 24), 0.45 if not person.hair.grey else 0.2)
     return SimpleNamespace(
-        width=float(rng.normal(6.6, 0.35)),
-        upper=float(rng.normal(2.75 - 0.35 * m, 0.3)),
-        lower=float(rng.normal(1.7, 0.2)),
+        width=float(rng.normal(7.1, 0.35)),
+        upper=float(rng.normal(3.4 - 0.65 * m, 0.3)),
+        lower=float(rng.normal(1.95, 0.2)),
         tilt=float(rng.normal(-0.06, 0.04)),
         iris=linear(*iris),
         look=(float(rng.normal(0, 0.5)), float(rng.normal(0, 0.25))),
@@ -286,8 +288,8 @@ def _roll_eyes(rng, person) -> SimpleNamespace:
         brow=brow,
         brow_y=float(rng.normal(-9.3 + 0.9 * m, 0.6)),
         brow_thick=float(np.clip(rng.normal(1.15 + 0.6 * m, 0.2), 0.75, 2.3)),
-        brow_arch=float(rng.normal(1.9 - 0.9 * m, 0.4)),
-        brow_tilt=float(rng.normal(0.3, 0.5)),
+        brow_arch=float(rng.normal(1.9 - 0.8 * m, 0.35)),
+        brow_tilt=float(rng.normal(-0.15, 0.35)),
         brow_dense=float(rng.uniform(0.6, 0.9)),
         table=strand_table(rng),
     )
@@ -295,7 +297,7 @@ def _roll_eyes(rng, person) -> SimpleNamespace:
 
 def _roll_mouth(rng, person) -> SimpleNamespace:
     m = person.masculine
-    smile = float(np.clip(rng.normal(0.45, 0.4), -0.2, 1.0))
+    smile = float(np.clip(rng.normal(0.6, 0.4), -0.1, 1.1))
     opening = float(rng.uniform(0.5, 1.0)) if smile > 0.5 and rng.random() < 0.65 else 0.0
     if opening == 0 and rng.random() < 0.08:
         opening = float(rng.uniform(0.3, 0.6))
@@ -336,10 +338,11 @@ def _roll_beard(rng, person) -> SimpleNamespace:
 def _draw_background(canvas: Canvas, person) -> None:
     rng = _stream(person.seed, 20)
     size = canvas.size
-    base = rng.uniform(0.08, 1) * np.clip(rng.normal(0.75, 0.16, 3), 0.12, 1)
+    calm = rng.random() < 0.65
+    base = rng.uniform(0.03, 0.95) * np.clip(rng.normal(0.75, 0.07 if calm else 0.25, 3), 0.06, 1)
     kind = rng.integers(4)
     spread = rng.uniform(0.06, 0.22) if kind == 0 else rng.uniform(0.2, 0.5)
-    hue = rng.normal(0, 0.35, 3)
+    hue = rng.normal(0, 0.12 if calm else 0.35, 3)
     waves = cloud(rng, size, 2, 2)
     detail = cloud(rng, size, 6, 6)
     ramp_x, ramp_y = rng.normal(0, 0.25, 2)
@@ -380,7 +383,7 @@ def _draw_neck_and_clothes(canvas: Canvas, person, skin_light) -> None:
     lit = shade(person.light, nx, np.float32(0.15), nz, skin_light)
     # The chin's cast shadow, and the dark under the jaw that no light reaches.
     under = ellipse(x + person.light.x * 6, y - (head.chin - 14), head.width * 0.92, 24)
-    lit *= 1 - 0.55 * ramp(under, 7, -5)
+    lit *= 1 - 0.66 * ramp(under, 8, -3)
     paint(canvas.image, window, inside(across - neck, 1.5), person.skin.colour[:, None, None] * lit)
     # Shoulders and what they wear.
     width = rng.normal(46 + 10 * person.masculine, 3)
@@ -418,12 +421,12 @@ def _draw_neck_and_clothes(canvas: Canvas, person, skin_light) -> None:
     if neckline == "collar":
         shirt = linear(*np.clip(rng.choice([245, 225, 170]) + rng.normal(0, 10, 3), 20, 250))
         for side in (-1, 1):
+            # A flap from the nape to a point beside the throat.
             u = side * x
-            flap = np.maximum(
-                np.maximum(-(u - 0.8), u - head.neck - 3.5), y - (base + 17 - 0.55 * u)
-            )
-            flap = np.maximum(flap, base - 5 + 9 * np.maximum(1 - u / head.neck, 0) - y)
-            darken(canvas.image, window, 0.35 * ramp(flap, 3, 0))
+            outer = y - (base + 12 - 0.85 * np.maximum(u - 7, 0) - 1.1 * np.maximum(7 - u, 0))
+            inner = (base + 9 - 0.72 * u) - y
+            flap = np.maximum(np.maximum(outer, inner), u - head.neck - 3)
+            darken(canvas.image, window, 0.3 * ramp(flap, 2.5, 0))
             paint(canvas.image, window, inside(flap, 1.2), shirt[:, None, None] * cloth_light)
 
 
@@ -440,7 +443,7 @@ def _head_shape(canvas: Canvas, person, window) -> np.ndarray:
     width = head.width * (1 - head.taper * down * down)
     u = abs(x) / width
     lower = down**2.6
-    upper = np.square(np.minimum(y, 0) / top)
+    upper = np.maximum(-y / top, 0) ** 2.5
     return u**head.square + lower + upper
 
 
@@ -455,9 +458,9 @@ def _relief(canvas: Canvas, person, window, shape) -> np.ndarray:
     nose = head.nose_height
     # x, y, radius x, radius y, height; a bell's radius is about 2.4 of a Gaussian's sigma
     bumps = [
-        (tip * 0.35, 3, 5.5, 17, 3.2 * nose),
-        (tip * 0.7, n - 5, 6.0, 11, 2.4 * nose),
-        (tip, n, 7.2, 7.5, 4.4 * nose),
+        (tip * 0.35, 3, 7.5, 19, 2.5 * nose),
+        (tip * 0.7, n - 4, 7.5, 13, 1.8 * nose),
+        (tip, n, 7.6, 7.5, 3.6 * nose),
         (tip * 0.3, MOUTH + 0.5, 22, 17, 2.3),
         (tip * 0.3, MOUTH - 2.2, 14, 4.2, 0.9),
         (tip * 0.3, MOUTH + 2.8, 13, 5.5, 1.5),
@@ -468,9 +471,9 @@ def _relief(canvas: Canvas, person, window, shape) -> np.ndarray:
     for side in (-1, 1):
         far = 1 - 0.5 * side * pose.yaw
         bumps += [
-            (side * w + tip * 0.8, n + 1.6, 5.0, 5.0, 2.0 * nose),
-            (side * EYE, -0.5, 15, 9.5, -3.0),
-            (side * 7.0, -1.5, 7, 8.5, -2.0),
+            (side * w + tip * 0.8, n + 1.6, 5.2, 5.2, 1.8 * nose),
+            (side * EYE, -0.5, 16, 10.5, -2.4),
+            (side * 7.0, -1.5, 7.5, 9, -1.4),
             (side * EYE, 0.2, 9.5, 6.0, 1.6),
             (side * (EYE - 1), -9, 17, 7, 1.5 * head.brow_ridge),
             (side * 17.5 * far, 13 - smile, 15, 13, (1.3 + 1.2 * smile) * head.cheekbones),
@@ -549,7 +552,9 @@ def _draw_skin_detail(albedo, canvas, person) -> None:
     if skin.freckles:
         rng = _stream(person.seed, 23)
         spots = rng.normal(0, 1, (40, 2)) * (12, 5) + (0, 12)
-        for (x, y), r, strength in zip(spots, rng.uniform(0.5, 0.9, 40), rng.uniform(0.3, 1, 40)):
+        for (x, y), r, strength in zip(
+            spots, rng.uniform(0.5, 0.9, 40), rng.uniform(0.3, 1, 40), strict=True
+        ):
             place, dx, dy = canvas.around(x, y, 2 * r, 2 * r)
             darken(
                 albedo, place, skin.freckles * strength * bell(dx, dy, 2 * r, 2 * r), (0.6, 0.9, 1)
@@ -573,13 +578,15 @@ def _draw_beard(albedo, canvas, person) -> None:
     area = {"goatee": goatee, "moustache": goatee * ramp(y, MOUTH + 2, MOUTH - 1)}.get(
         beard.kind, np.float32(1)
     )
-    area = area * np.where(across < 12, np.maximum(lip, low * ramp(across, 9, 12)), low)
-    below_lip = bell(x, y - (MOUTH + 7.5), 22, 4.5) * 0.55
-    area = area * (1 - (below_lip if beard.kind != "none" else 0))
+    area = area * np.maximum(low, lip * ramp(across, 16, 10))
+    below_lip = np.sqrt(bell(x, y - MOUTH, person.mouth.width + 3.5, 7.5)) * ramp(
+        y, MOUTH - 4, MOUTH - 1
+    )
+    area = area * (1 - below_lip)
     hair = mix(person.hair.colour, linear(36, 30, 28), 0.35)
     darken(albedo, window, beard.shadow * low, (1, 0.9, 0.8))
     if beard.dense:
-        s = x * 5.5 + across * np.sin(y * 0.2)
+        s = across * 5.5 + across * np.sin(y * 0.2)
         noise = look_up(beard.table, s + 7 * y) * 0.6 + look_up(beard.table, s * 0.37 + y * 2.2)
         grain = 0.35 if beard.kind == "stubble" else 0.28
         strength = np.clip(area * beard.dense * (1 + grain * noise), 0, 1)
@@ -610,18 +617,18 @@ def _draw_eye(albedo, canvas, person, side) -> SimpleNamespace:
     line = np.maximum(1 - ((dy - crease) / 0.9) ** 2, 0) * ramp(abs(u), width + 1.5, width - 2)
     darken(albedo, window, eyes.crease_depth * line, (0.8, 1, 1))
     # The ball: whites darken towards the corners and under the lid.
-    white = mix(linear(236, 230, 226), person.skin.colour, 0.16)
-    shadow = np.clip((dy - upper) / 2.6, 0.42, 1) * (1 - 0.3 * t * t)
+    white = mix(linear(232, 227, 223), person.skin.colour, 0.16) / person.light.exposure
+    shadow = np.clip((dy - upper) / 2.8, 0.4, 1) * (1 - 0.35 * t * t)
     paint(albedo, window, open_, white[:, None, None] * shadow)
     corner = bell(u + width - 0.6, dy - 0.1, 1.9, 1.4) * open_
     paint(albedo, window, 0.7 * corner, person.skin.colour * np.float32([0.95, 0.62, 0.6]))
     ix, iy = eyes.look[0] + pose.yaw * 2.2, eyes.look[1] - 0.35 + pose.pitch
     rx, ry = dx - np.float32(ix), dy - np.float32(iy)
     radius = np.sqrt(rx * rx + ry * ry)
-    disc = np.clip((2.75 - radius) / soft + 0.5, 0, 1) * open_
-    ring = np.clip(1.25 - 0.32 * radius, 0.25, 1) + 0.25 * np.maximum(ry, 0)
+    disc = np.clip((2.95 - radius) / soft + 0.5, 0, 1) * open_
+    ring = np.clip(1.15 - 0.26 * radius, 0.3, 0.85) + 0.14 * np.maximum(ry, 0)
     paint(albedo, window, disc, eyes.iris[:, None, None] * (ring * np.clip(shadow + 0.2, 0, 1)))
-    paint(albedo, window, np.clip((1.2 - radius) / soft + 0.5, 0, 1) * open_, linear(12, 9, 8))
+    paint(albedo, window, np.clip((1.3 - radius) / soft + 0.5, 0, 1) * open_, linear(12, 9, 8))
     # Lashes: thicker outward; the lower ones are a hint.
     thick = (0.55 + 0.55 * eyes.lashes) * (0.75 + 0.35 * t)
     inside_x = ramp(abs(t), 1.12, 0.9)
@@ -638,19 +645,18 @@ def _draw_eye(albedo, canvas, person, side) -> SimpleNamespace:
 
 
 def _draw_brow(albedo, canvas, person, side) -> None:
-    eyes, mouth = person.eyes, person.mouth
+    eyes = person.eyes
     far = 1 - 0.3 * side * person.pose.yaw
     window, dx, dy = canvas.around(side * EYE, eyes.brow_y - person.pose.pitch * 3, 13, 7)
     u = dx * side / far
     t = u / 10.2
-    middle = -eyes.brow_arch * (1 - (t - 0.25) ** 2) + 1.0 - eyes.brow_tilt * t
+    middle = -eyes.brow_arch * (1 - 0.8 * (t - 0.2) ** 2) + 1.0 - eyes.brow_tilt * t
     thick = eyes.brow_thick * np.clip(1.12 - 0.5 * np.maximum(t + 0.2, 0) ** 1.5, 0.2, 2)
     ends = ramp(t, -1.08, -0.72) * ramp(t, 1.12, 0.85)
     hairs = look_up(eyes.table, u * 13 + dy * 10 * (0.4 + t))
     body = np.clip((thick - abs(dy - middle)) / 1.3 + 0.5, 0, 1)
     strength = np.clip(body * ends * eyes.brow_dense * (1 + 0.4 * hairs), 0, 1)
     paint(albedo, window, strength, eyes.brow)
-    del mouth
 
 
 def _draw_mouth(albedo, shine, canvas, person) -> None:
@@ -742,11 +748,11 @@ def _draw_head(canvas: Canvas, person, wrap) -> SimpleNamespace:
     face = albedo[(slice(None), *window)] * lit
     face += gloss(person.light, nx, ny, nz) * shine[window] * person.light.key[1]
     outline = (np.sqrt(shape) - 1) * (0.8 * head.width)
-    paint(canvas.image, window, inside(outline, max(canvas.unit, 1.4)), face)
+    paint(canvas.image, window, inside(outline + 0.7, max(canvas.unit, 1.4)), face)
     # Catch lights: wet, so above all shading.
-    lx, ly = person.light.x * 1.3, person.light.y * 1.3 - 0.2
+    lx, ly = person.light.x * 1.4, person.light.y * 0.8 - 0.7
     for eye in eyes:
-        spot = np.clip((0.75 - np.sqrt((eye.rx - lx) ** 2 + (eye.ry - ly) ** 2)) / 0.9 + 0.5, 0, 1)
+        spot = np.clip((0.55 - np.sqrt((eye.rx - lx) ** 2 + (eye.ry - ly) ** 2)) / 0.8 + 0.5, 0, 1)
         paint(canvas.image, eye.window, 0.85 * spot * eye.open, np.float32([1, 1, 1]))
     return SimpleNamespace(window=window, outline=outline)
 
@@ -841,7 +847,7 @@ def _draw_front_hair(canvas, person, hat) -> None:
     half = head.width - hair.overlap - (0.2 if hair.end < 20 else 0.8)
     line = hair.line
     if hair.fringe is not None:
-        line = hair.fringe + 0.004 * fx * fx + 1.3 * np.sin(s * 1.9 + hair.phase)
+        line = hair.fringe + 0.004 * fx * fx + 3.2 * look_up(hair.table, s * 1.7 + 300)
     elif hair.style in ("side", "long", "wavy", "bob", "updo", "quiff", "curls"):
         # Strands leave the parting and fall to both sides.
         off = fx - hair.parting
@@ -851,8 +857,12 @@ def _draw_front_hair(canvas, person, hat) -> None:
     side = abs(fx) - half + 0.016 * np.maximum(-y - 6, 0) ** 1.75
     if hair.end > 20:
         side = side - 0.02 * np.maximum(y - 10, 0) ** 1.5
-    ragged = (1.5 if hair.fringe is not None else 0.9) * noise * (1 + hair.curl)
-    opening = np.maximum(side, line - y) + ragged
+    # The two meet in a rounded corner, the temple.
+    r = hair.corner
+    above, beside = line - y + r, side + r
+    opening = np.sqrt(np.maximum(above, 0) ** 2 + np.maximum(beside, 0) ** 2)
+    opening = opening + np.minimum(np.maximum(above, beside), 0) - r
+    opening = opening + (1.5 if hair.fringe is not None else 0.9) * noise * (1 + hair.curl)
     soft = 4.5 if hair.style in ("buzz", "receding") else 2.2
     coverage = inside(outer, 1.6) * np.clip(0.5 + opening / soft, 0, 1)
     coverage = coverage * inside(y - hair.end + 3 * noise, 3.5)
@@ -889,7 +899,7 @@ def _finish(canvas: Canvas, seed: int) -> np.ndarray:
     np.maximum(image, 0, out=image)
     image = np.sqrt(image / (1 + 0.16 * image * image))  # highlights roll off, as on film
     grain = rng.standard_normal((canvas.size, canvas.size), np.float32)
-    grain *= rng.uniform(0.004, 0.013)
+    grain *= rng.uniform(0.003, 0.009)
     image += grain
     np.clip(image, 0, 1, out=image)
     return (image.transpose(1, 2, 0) * 255 + 0.5).astype(np.uint8)
