@@ -124,14 +124,13 @@ def wiring(pictures: dict[str, np.ndarray], learns: str | None = None) -> Figure
     learns : {None, "discriminator", "generator_add", "generator_remove"}
         The network that this update changes; None draws the forward way only.
     """
-    figure, axis = plt.subplots(figsize=(9, 4.6))
+    figure, axis = plt.subplots(figsize=(9, 4.5))
     for top, (direction, nodes) in zip((2.6, 0), _ROWS.items(), strict=True):
         used = learns in (None, "discriminator", f"generator_{direction}")
         _wire_row(axis, top, nodes, pictures, learns, used)
-    axis.set(xlim=(-0.6, 8.6), ylim=(-1.5, 3.6), aspect="equal")
+    axis.set(xlim=(-1.2, 9.2), ylim=(-1.5, 3.6), aspect="equal")
     axis.axis("off")
-    title = "The forward way" if learns is None else f"The update of {learns}"
-    axis.set_title(title + ("" if learns is None else " (orange: learns, and its gradients)"))
+    axis.set_title(f"The update of {learns}" if learns else "The forward way")
     figure.tight_layout()
     return figure
 
@@ -157,7 +156,7 @@ def _wire_row(axis, y, nodes, pictures, learns, used) -> None:
         asked = _CLASSES[nodes[x // 2]]
         asked = asked[int(whole)] if isinstance(asked, tuple) else asked
         _arrow(axis, (x - 0.12, y - 0.5), (x - 0.12, y - 0.85), "black")
-        _box(axis, x, y - 1.1, f"D → {asked}", learns == "discriminator", True, 1.5, 0.42)
+        _box(axis, x, y - 1.1, f"D → {asked}", learns == "discriminator", True, 2.0, 0.42)
         if learns in ("generator_add", "generator_remove"):
             _arrow(axis, (x + 0.12, y - 0.85), (x + 0.12, y - 0.5), ORANGE)
     if learns in ("generator_add", "generator_remove"):
@@ -183,3 +182,78 @@ def _arrow(axis, start, end, colour) -> None:
             start, end, arrowstyle="-|>", mutation_scale=11, color=colour, linewidth=1.4
         )
     )
+
+
+# --- shown at once, wherever they are called ------------------------------------------------
+
+LN_3 = float(np.log(3.0))  # the cross entropy of a guess among three classes
+
+
+def show_grid(
+    images: Sequence[np.ndarray],
+    columns: int = 8,
+    titles: Sequence[str] | None = None,
+    side: float = 1.2,
+) -> None:
+    """Show images in a grid, row by row; images as `displayable` takes them.
+
+    Parameters
+    ----------
+    columns : int
+        Images in a row; fewer if there are fewer.
+    titles : sequence of str
+        What stands above each image.
+    side : float
+        Of an image on the page, in inches.
+
+    Raises
+    ------
+    ValueError
+        If there is no image.
+    """
+    if not len(images):
+        raise ValueError("There is no image to show.")
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    tall = side + (0.22 if titles is not None else 0)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(side * columns, tall * rows), squeeze=False, layout="constrained"
+    )
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, image in zip(axes.flat, images, strict=False):
+        axis.imshow(displayable(image), interpolation="nearest")
+    for axis, title in zip(axes.flat, titles if titles is not None else (), strict=False):
+        axis.set_title(title, fontsize=9, pad=3)
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
+    plt.show()
+
+
+def show_edit(
+    image: np.ndarray, edited: np.ndarray, residual: np.ndarray, side: float = 1.3
+) -> None:
+    """Show three rows: the images, their edits, and the residuals at the fixed range [-1, 1].
+
+    All are float (batch, size, size, 3); gray in the last row is no change.
+    """
+    image_rows({"image": image, "edited": edited, "residual": residual}, side=side)
+    plt.show()
+
+
+def show_curves(history: Sequence[dict[str, float]], title: str = "") -> None:
+    """Show how the discriminator and both generators fare, beside what guessing scores, ln 3.
+
+    `history` is what `training.Run.train` returns. The discriminator's loss is the sum of four
+    cross entropies, so a quarter of it is drawn: then ln 3 means guessing for all three curves.
+    """
+    shown = [
+        {
+            "step": entry["step"],
+            "discriminator / 4": entry["discriminator"] / 4,
+            "add: GAN": entry["add/gan"],
+            "remove: GAN": entry["remove/gan"],
+        }
+        for entry in history
+    ]
+    curves(shown, [name for name in shown[0] if name != "step"], guess=LN_3, title=title)
+    plt.show()

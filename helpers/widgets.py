@@ -1,0 +1,233 @@
+"""Things to play with in the notebooks: core ipywidgets, plumbing only.
+
+Each function returns one widget; the last expression of a cell shows it. Pictures are
+`ipywidgets.Image`, whose bytes a callback replaces: no figure is left open, and the picture stays
+where it is while a slider moves.
+"""
+
+import io
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+import ipywidgets
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from . import datasets
+from .faces import contact_sheet
+from .plots import BLUE, GRAY, ORANGE, displayable
+
+
+def png(picture: np.ndarray | Figure, zoom: int = 1) -> bytes:
+    """Return a figure, or an image as `plots.displayable` takes it, as the bytes of a PNG.
+
+    Parameters
+    ----------
+    zoom : int
+        Times that each pixel of an image is repeated in both directions.
+    """
+    buffer = io.BytesIO()
+    if isinstance(picture, Figure):
+        picture.savefig(buffer, format="png", dpi=90)
+    else:
+        pixels = displayable(picture).repeat(zoom, axis=0).repeat(zoom, axis=1)
+        Image.fromarray(pixels).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def _watch(controls: list[ipywidgets.Widget], redraw: Callable[[], None]) -> None:
+    """Call `redraw` now, and whenever a control changes."""
+    for control in controls:
+        control.observe(lambda _: redraw(), names="value")
+    redraw()
+
+
+# --- the attribute browser (notebook 01) ----------------------------------------------------
+
+
+def attribute_browser(
+    table: datasets.AttributeTable, folder: Path, count: int = 16, size: int = 80
+) -> ipywidgets.VBox:
+    """Browse a dataset in CelebA's format: choose an attribute and a side, see faces and counts.
+
+    Parameters
+    ----------
+    table : AttributeTable
+        What `datasets.read_attributes` returned.
+    folder : Path
+        The folder that holds ``img_align_celeba/``.
+    count, size : int
+        Faces shown at once, and their side in pixels.
+    """
+    first = "Eyeglasses" if "Eyeglasses" in table.columns else table.columns[0]
+    attribute = ipywidgets.Dropdown(options=table.columns, value=first, description="attribute")
+    side = ipywidgets.ToggleButtons(options=datasets.SIDES[::-1], description="side")
+    page = ipywidgets.BoundedIntText(value=1, min=1, max=1, description="page")
+    counts, note = ipywidgets.HTML(), ipywidgets.HTML()
+    sheet, company = ipywidgets.Image(format="png"), ipywidgets.Image(format="png")
+
+    def redraw() -> None:
+        has = table.column(attribute.value) == 1
+        chosen = np.flatnonzero(has if side.value == "with" else ~has)
+        page.max = max(1, -(-len(chosen) // count))
+        start = (page.value - 1) * count
+        names = [table.photos[i] for i in chosen[start : start + count]]
+        counts.value = (
+            f"<b>{has.sum():,}</b> with {attribute.value}, <b>{(~has).sum():,}</b> without "
+            f"({has.mean():.1%} with); {page.max:,} pages"
+        )
+        faces, lost = _read_faces(folder / "img_align_celeba", names, size)
+        note.value = f"{lost} of these can't be read." if lost else ""
+        sheet.value = png(contact_sheet(faces, 8)) if faces else b""
+        company.value = png(co_occurrence(table, attribute.value))
+
+    _watch([attribute, side, page], redraw)
+    controls = ipywidgets.HBox([attribute, side, page])
+    return ipywidgets.VBox([controls, counts, sheet, note, company])
+
+
+def _read_faces(folder: Path, names: list[str], size: int) -> tuple[list[np.ndarray], int]:
+    faces, lost = [], 0
+    for name in names:
+        try:
+            faces.append(datasets.read_image(folder / name, size))
+        except (OSError, ValueError):
+            lost += 1
+    return faces, lost
+
+
+def co_occurrence(table: datasets.AttributeTable, attribute: str, most: int = 8) -> Figure:
+    """Draw how often each other attribute comes with one, and without it: what goes together.
+
+    Those with the widest gap come first.
+    """
+    has = table.column(attribute) == 1
+    name = datasets.column_name(attribute)
+    rates = {
+        other: tuple(
+            float((table.column(other)[group] == 1).mean()) if group.any() else 0.0
+            for group in (has, ~has)
+        )
+        for other in table.columns
+        if other != name
+    }
+    widest = sorted(rates, key=lambda other: -abs(rates[other][0] - rates[other][1]))[:most][::-1]
+    figure = Figure(figsize=(6.5, 0.8 + 0.32 * max(1, len(widest))), layout="constrained")
+    axis = figure.subplots()
+    for place, other in enumerate(widest):
+        with_, without = rates[other]
+        axis.plot([with_, without], [place, place], color=GRAY, linewidth=1, zorder=1)
+        axis.scatter(with_, place, color=ORANGE, zorder=2, label=f"with {name}")
+        axis.scatter(without, place, color=BLUE, marker="D", zorder=2, label=f"without {name}")
+    axis.set_yticks(range(len(widest)), widest)
+    axis.set(xlim=(-0.02, 1.02), xlabel="share of the photos that have the other attribute")
+    axis.spines[["top", "right"]].set_visible(False)
+    if widest:
+        handles, labels = axis.get_legend_handles_labels()
+        figure.legend(handles[:2], labels[:2], loc="outside upper right", ncols=2, frameon=False)
+    return figure
+
+
+# --- the strength of a residual (notebooks 00, 02, 08) --------------------------------------
+
+
+def residual_strength(
+    generator: Callable[[np.ndarray], np.ndarray], images: np.ndarray, zoom: int = 2
+) -> ipywidgets.VBox:
+    """Turn a residual up and down: 0 is the image, 1 the edit, and more overdoes it.
+
+    Parameters
+    ----------
+    generator : callable
+        A model, or anything that maps float32 (batch, size, size, 3) in [-1, 1] to residuals.
+    images : np.ndarray
+        Such a batch. The generator runs once, here.
+    zoom : int
+        Times that each pixel is repeated on the page.
+    """
+    images = np.asarray(images, np.float32)
+    residuals = np.asarray(generator(images))
+    which = ipywidgets.IntSlider(value=1, min=1, max=len(images), description="face")
+    strength = ipywidgets.FloatSlider(
+        value=1.0, min=0.0, max=2.0, step=0.05, description="strength"
+    )
+    picture = ipywidgets.Image(format="png")
+
+    def redraw() -> None:
+        image = images[which.value - 1]
+        residual = strength.value * residuals[which.value - 1]
+        edited = np.clip(image + residual, -1, 1)
+        row = [displayable(x) for x in (image, edited, residual)]
+        picture.value = png(np.concatenate(row, axis=1), zoom)
+
+    _watch([which, strength], redraw)
+    legend = ipywidgets.HTML("image, edited, and the residual (gray: no change)")
+    return ipywidgets.VBox([ipywidgets.HBox([which, strength]), legend, picture])
+
+
+# --- the weights of the losses (notebook 04) ------------------------------------------------
+
+
+def loss_weights(
+    parts: Callable[[float], dict[str, float]], weights: dict[str, float]
+) -> ipywidgets.VBox:
+    """Weigh the parts of a loss with sliders, and see which part of the sum pulls most.
+
+    Parameters
+    ----------
+    parts : callable
+        From the residual's strength (1 is the residual as it is) to each part's value, not
+        weighted, measured on a batch of the caller's.
+    weights : dict
+        From the name of a part to its first weight, which must be positive.
+    """
+    measure = lru_cache(maxsize=32)(lambda strength: dict(parts(strength)))
+    strength = ipywidgets.FloatSlider(
+        value=1.0, min=0.0, max=2.0, step=0.1, description="residual ×", continuous_update=False
+    )
+    sliders = {
+        name: ipywidgets.FloatLogSlider(
+            value=weight,
+            min=np.log10(weight) - 2,
+            max=np.log10(weight) + 2,
+            readout_format=".2g",
+            description=name,
+        )
+        for name, weight in weights.items()
+    }
+    picture = ipywidgets.Image(format="png")
+
+    def redraw() -> None:
+        values = measure(strength.value)
+        picture.value = png(
+            weighted_parts({name: (s.value, values[name]) for name, s in sliders.items()})
+        )
+
+    _watch([strength, *sliders.values()], redraw)
+    return ipywidgets.HBox([ipywidgets.VBox([strength, *sliders.values()]), picture])
+
+
+def weighted_parts(parts: dict[str, tuple[float, float]]) -> Figure:
+    """Draw each part's weight times value as a bar, with the sum above.
+
+    Parameters
+    ----------
+    parts : dict
+        From the name of a part to (weight, value).
+    """
+    products = {name: weight * value for name, (weight, value) in parts.items()}
+    figure = Figure(figsize=(6.5, 0.9 + 0.4 * len(parts)), layout="constrained")
+    axis = figure.subplots()
+    names = list(products)[::-1]
+    bars = axis.barh(names, [products[name] for name in names], color=BLUE)
+    labels = [
+        f" {products[name]:.3g} = {parts[name][0]:.2g} × {parts[name][1]:.3g}" for name in names
+    ]
+    axis.bar_label(bars, labels, fontsize=9)
+    axis.set_xlim(0, 1.6 * max(max(products.values()), 1e-9))
+    axis.set_title(f"sum: {sum(products.values()):.3f}", loc="left")
+    axis.set_xlabel("part of the loss: weight × value")
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure

@@ -1,0 +1,64 @@
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from helpers import plots
+
+
+@pytest.fixture(autouse=True)
+def figures(monkeypatch):
+    """Let show() leave the figure open, so that a test can look at it."""
+    monkeypatch.setattr(plt, "show", lambda: None)
+    yield
+    plt.close("all")
+
+
+def pixels(axis):
+    return axis.images[0].get_array()
+
+
+def batch(value, count=3):
+    return np.full((count, 8, 8, 3), value, np.float32)
+
+
+def test_images_and_residuals_are_shown_at_the_fixed_range():
+    assert plots.displayable(np.zeros((2, 2, 3), np.float32))[0, 0].tolist() == [128] * 3
+    assert plots.displayable(np.full((2, 2, 3), 1.7))[0, 0].tolist() == [255] * 3
+    assert plots.displayable(np.full((2, 2, 1), 0.5))[0, 0].tolist() == [128] * 3
+    bytes_ = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    assert plots.displayable(bytes_) is bytes_
+
+
+def test_show_grid_lays_out_row_by_row_with_titles():
+    plots.show_grid(np.stack([np.full((8, 8, 3), v, np.uint8) for v in range(5)]), 3, list("abcde"))
+    axes = plt.gcf().axes
+    assert len(axes) == 6
+    assert [int(pixels(axis)[0, 0, 0]) for axis in axes[:5]] == [0, 1, 2, 3, 4]
+    assert [axis.get_title() for axis in axes] == ["a", "b", "c", "d", "e", ""]
+    assert not axes[5].images
+
+
+def test_show_grid_says_so_when_there_is_nothing():
+    with pytest.raises(ValueError, match="no image"):
+        plots.show_grid([])
+
+
+def test_show_edit_never_stretches_a_faint_residual():
+    plots.show_edit(batch(-1.0), batch(-0.98), batch(0.02))
+    shown = [int(pixels(axis)[0, 0, 0]) for axis in plt.gcf().axes]
+    assert shown == [0] * 3 + [3] * 3 + [130] * 3
+
+
+def test_show_curves_draws_a_quarter_of_the_discriminator_and_the_guess():
+    history = [
+        {"step": step, "discriminator": 4.0, "add/gan": 1.0, "remove/gan": 2.0} for step in (0, 10)
+    ]
+    plots.show_curves(history)
+    heights = {line.get_label(): line.get_ydata()[0] for line in plt.gcf().axes[0].lines}
+    assert heights["discriminator / 4"] == 1.0
+    assert heights["remove: GAN"] == 2.0
+    assert heights["guessing: 1.10"] == pytest.approx(np.log(3))

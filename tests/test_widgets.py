@@ -1,0 +1,124 @@
+"""Every control of every widget is moved once, and what it shows must change."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from helpers import datasets, widgets
+
+# From conftest: the fixture `celeba`, a folder of 40 photos in CelebA's format.
+
+
+def find(widget, description):
+    """Return the control with this description, anywhere inside a widget."""
+    for child in getattr(widget, "children", ()):
+        if getattr(child, "description", "") == description:
+            return child
+        if found := find(child, description):
+            return found
+    return None
+
+
+def pictures(widget):
+    if isinstance(widget, widgets.ipywidgets.Image):
+        return [widget.value]
+    return [p for child in getattr(widget, "children", ()) for p in pictures(child)]
+
+
+def open_png(value):
+    return np.asarray(Image.open(io.BytesIO(value)))
+
+
+def moves(widget, description, value):
+    """Set a control, and return whether each picture changed."""
+    before = pictures(widget)
+    find(widget, description).value = value
+    return [a != b for a, b in zip(before, pictures(widget), strict=True)]
+
+
+@pytest.fixture
+def browser(celeba):
+    table = datasets.read_attributes(celeba / "list_attr_celeba.txt")
+    return widgets.attribute_browser(table, celeba, count=16, size=20)
+
+
+def test_the_browser_shows_counts_faces_and_company(browser, celeba):
+    assert "<b>20</b> with Eyeglasses, <b>20</b> without" in browser.children[1].value
+    sheet = open_png(pictures(browser)[0])
+    assert sheet.shape == (40, 160, 3)
+    first_with = datasets.read_image(celeba / "img_align_celeba" / "000002.jpg", 20)
+    np.testing.assert_array_equal(sheet[:20, :20], first_with)
+
+
+def test_every_control_of_the_browser_does_something(browser):
+    assert moves(browser, "page", 2)[0]
+    assert moves(browser, "side", "without")[0]
+    assert all(moves(browser, "attribute", "Smiling"))
+
+
+def test_a_shorter_list_of_pages_moves_back_to_one_that_exists(browser):
+    find(browser, "page").value = 2
+    assert find(browser, "page").max == 2
+    assert open_png(pictures(browser)[0]).shape == (20, 160, 3)  # the last 4
+
+
+def test_the_browser_counts_what_it_cannot_read(celeba):
+    (celeba / "img_align_celeba" / "000002.jpg").write_bytes(b"not a photo")
+    (celeba / "img_align_celeba" / "000004.jpg").unlink()
+    table = datasets.read_attributes(celeba / "list_attr_celeba.txt")
+    browser = widgets.attribute_browser(table, celeba, size=20)
+    assert browser.children[3].value == "2 of these can't be read."
+
+
+def test_co_occurrence_puts_the_widest_gap_first():
+    values = np.array([[1, 1, 1], [1, 1, -1], [-1, -1, 1], [-1, -1, -1]], np.int8)
+    table = datasets.AttributeTable(list("abcd"), ["Eyeglasses", "Male", "Young"], values)
+    axis = widgets.co_occurrence(table, "glasses").axes[0]
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["Young", "Male"]
+    ends = [tuple(line.get_xdata()) for line in axis.lines]
+    assert ends == [(0.5, 0.5), (1.0, 0.0)]
+
+
+def test_residual_strength_is_image_edit_residual():
+    calls = []
+
+    def generator(images):
+        calls.append(images.shape)
+        return np.full_like(images, 0.5)
+
+    images = np.stack([np.full((4, 4, 3), v, np.float32) for v in (-1, 1)])
+    widget = widgets.residual_strength(generator, images, zoom=3)
+
+    def row():
+        return open_png(pictures(widget)[0])[0, [0, 12, 24], 0].tolist()
+
+    assert open_png(pictures(widget)[0]).shape == (12, 36, 3)
+    assert row() == [0, 64, 191]
+    assert moves(widget, "strength", 0.0) == [True]
+    assert row() == [0, 0, 128]
+    assert moves(widget, "face", 2) == [True]
+    assert moves(widget, "strength", 2.0) == [True]
+    assert row() == [255, 255, 255]
+    assert calls == [(2, 4, 4, 3)], "the generator runs once"
+
+
+def test_every_slider_of_the_loss_weights_does_something():
+    measured = []
+
+    def parts(strength):
+        measured.append(strength)
+        return {"GAN": 1.0, "pixel": 0.1 * strength}
+
+    widget = widgets.loss_weights(parts, {"GAN": 1.0, "pixel": 2.0})
+    assert moves(widget, "GAN", 3.0) == [True]
+    assert moves(widget, "pixel", 20.0) == [True]
+    assert moves(widget, "residual ×", 2.0) == [True]
+    assert measured == [1.0, 2.0], "a weight alone measures nothing again"
+
+
+def test_weighted_parts_shows_products_and_their_sum():
+    axis = widgets.weighted_parts({"GAN": (1.0, 1.5), "pixel": (2.0, 0.25)}).axes[0]
+    assert [bar.get_width() for bar in axis.patches] == [0.5, 1.5]
+    assert axis.get_title(loc="left") == "sum: 2.000"
