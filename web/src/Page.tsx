@@ -60,26 +60,28 @@ export function Page() {
         data-first-result={inverter.firstResult}
         data-tensors={result?.tensors}
       >
-        <div className="side">
-          <Choices inverter={inverter} />
-          <Sources inverter={inverter} />
-        </div>
+        <Choices inverter={inverter} />
 
         <section className="stage" aria-label="Result">
           <Compare shown={shown} loading={loading} busy={busy} />
-          {problem && <Notice problem={problem} onRetry={inverter.retry} />}
           <p className="status" role="status">
             {statusWords(inverter)}
           </p>
+          {problem && <Notice problem={problem} onRetry={inverter.retry} />}
+        </section>
+
+        <Sources inverter={inverter} />
+
+        <section className="inside" aria-label="Step by step">
           <div className="pictures">
             <Picture title="What the model sees" pixels={result?.crop}>
               The face, found, turned upright and cut out at {entry?.size ?? 128} pixels.
             </Picture>
-            <Picture title="Edited" pixels={result?.edited}>
-              The same crop with the residual added.
-            </Picture>
             <Picture title="Residual" pixels={result?.residual}>
               All that the network computes. Grey changes nothing; black darkens, white brightens.
+            </Picture>
+            <Picture title="Edited" pixels={result?.edited}>
+              Their sum. Warped back, the residual is added to the photo at its full resolution.
             </Picture>
           </div>
           <Details inverter={inverter} />

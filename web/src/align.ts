@@ -31,11 +31,14 @@ export interface Patch {
   pixels: ImageData;
 }
 
-export interface Rectangle {
-  x: number;
-  y: number;
+export interface Size {
   width: number;
   height: number;
+}
+
+export interface Rectangle extends Size {
+  x: number;
+  y: number;
 }
 
 /** Where CelebA's faces have their eyes and their mouth, in a face crop of 128 x 128. */
@@ -59,12 +62,6 @@ export function invert(t: Similarity): Similarity {
   const a = t.a / squared;
   const b = -t.b / squared;
   return { a, b, dx: -(a * t.dx - b * t.dy), dy: -(b * t.dx + a * t.dy) };
-}
-
-/** The same transform, for points counted from another corner: first add `offset`, then apply. */
-export function shifted(t: Similarity, offset: Point): Similarity {
-  const { x: dx, y: dy } = apply(t, offset);
-  return { ...t, dx, dy };
 }
 
 /**
@@ -112,88 +109,110 @@ export function photoToCrop(face: Landmarks, size: number): Similarity {
   );
 }
 
-/** Find the rectangle of the photo, in whole pixels, that holds the face crop. */
-export function cropBounds(
-  toCrop: Similarity,
-  size: number,
-  photo: { width: number; height: number },
-): Rectangle {
+/** Find the rectangle, in whole pixels, that the face crop reads: it may reach beyond the photo. */
+function footprint(toCrop: Similarity, size: number): Rectangle {
   const back = invert(toCrop);
-  const corners = [-0.5, size - 0.5].flatMap((x) =>
-    [-0.5, size - 0.5].map((y) => apply(back, { x, y })),
-  );
-  const range = (values: number[], end: number): [number, number] => {
-    // One pixel more on each side, which the interpolation reads; at least one pixel in all.
-    const low = Math.min(end - 1, Math.max(0, Math.floor(Math.min(...values)) - 1));
-    const high = Math.max(low + 1, Math.min(end, Math.ceil(Math.max(...values)) + 2));
-    return [low, high];
-  };
-  const [left, right] = range(corners.map((p) => p.x), photo.width);
-  const [top, bottom] = range(corners.map((p) => p.y), photo.height);
-  return { x: left, y: top, width: right - left, height: bottom - top };
+  const ends = [-0.5, size - 0.5];
+  const corners = ends.flatMap((x) => ends.map((y) => apply(back, { x, y })));
+  const xs = corners.map((p) => p.x);
+  const ys = corners.map((p) => p.y);
+  // Interpolation reads one pixel more on each side.
+  const x = Math.floor(Math.min(...xs)) - 1;
+  const y = Math.floor(Math.min(...ys)) - 1;
+  const width = Math.ceil(Math.max(...xs)) + 2 - x;
+  const height = Math.ceil(Math.max(...ys)) + 2 - y;
+  return { x, y, width, height };
 }
 
-/** More samples than this along a pixel's side show no difference, and cost time. */
-const MAX_SAMPLES = 8;
+/** Find the part of the photo that holds the face crop: at least one pixel. */
+export function cropBounds(toCrop: Similarity, size: number, photo: Size): Rectangle {
+  const { x, y, width, height } = footprint(toCrop, size);
+  const left = Math.min(Math.max(x, 0), photo.width - 1);
+  const top = Math.min(Math.max(y, 0), photo.height - 1);
+  return {
+    x: left,
+    y: top,
+    width: Math.max(1, Math.min(x + width, photo.width) - left),
+    height: Math.max(1, Math.min(y + height, photo.height) - top),
+  };
+}
+
+/** How many samples along a side make an output pixel that covers `pixels` of its source. */
+export function samplesFor(pixels: number): number {
+  return Math.max(1, Math.ceil(pixels - 1e-6));
+}
 
 /**
  * Warp the face crop out of the photo.
  *
  * Each pixel of the crop is the mean of n x n bilinear samples, n growing with the reduction, so
- * that a face of a thousand pixels does not turn into noise. Outside the photo its edge goes on.
+ * that no pixel of a large face is skipped. Beyond the photo's edge its mirror image is read.
  *
- * @returns float32 of length size * size * 3, in [-1, 1]
+ * @param patch what `cropBounds` names
+ * @param photo the size of the whole photo
+ * @returns float32 of length size * size * 3, in [-1, 1], on the 256 levels of a photo
  */
-export function takeCrop(patch: Patch, toCrop: Similarity, size: number): Float32Array {
+export function takeCrop(
+  patch: Patch,
+  photo: Size,
+  toCrop: Similarity,
+  size: number,
+): Float32Array {
   const { data, width, height } = patch.pixels;
   const back = invert(toCrop);
-  const n = Math.min(MAX_SAMPLES, Math.max(1, Math.ceil(scaleOf(back))));
+  const area = footprint(toCrop, size);
+  const columns = mirrored(area.x, area.width, photo.width, patch.x, width, 4);
+  const rows = mirrored(area.y, area.height, photo.height, patch.y, height, 4 * width);
+  const n = samplesFor(scaleOf(back));
   const crop = new Float32Array(size * size * 3);
-  const weight = 1 / (n * n);
-  let out = 0;
-  for (let row = 0; row < size; row++) {
+  const sum = [0, 0, 0];
+  for (let out = 0, row = 0; row < size; row++) {
     for (let column = 0; column < size; column++, out += 3) {
-      let red = 0;
-      let green = 0;
-      let blue = 0;
+      sum.fill(0);
       for (let i = 0; i < n; i++) {
         const v = row - 0.5 + (i + 0.5) / n;
         for (let j = 0; j < n; j++) {
           const u = column - 0.5 + (j + 0.5) / n;
-          const x = clamp(back.a * u - back.b * v + back.dx - patch.x, width - 1);
-          const y = clamp(back.b * u + back.a * v + back.dy - patch.y, height - 1);
+          const x = back.a * u - back.b * v + back.dx - area.x;
+          const y = back.b * u + back.a * v + back.dy - area.y;
           const x0 = Math.floor(x);
           const y0 = Math.floor(y);
           const fx = x - x0;
           const fy = y - y0;
-          const p00 = (y0 * width + x0) * 4;
-          const p01 = x0 + 1 < width ? p00 + 4 : p00;
-          const down = y0 + 1 < height ? width * 4 : 0;
-          const w00 = (1 - fx) * (1 - fy);
-          const w01 = fx * (1 - fy);
-          const w10 = (1 - fx) * fy;
-          const w11 = fx * fy;
-          red += data[p00] * w00 + data[p01] * w01 + data[p00 + down] * w10 + data[p01 + down] * w11;
-          green +=
-            data[p00 + 1] * w00 +
-            data[p01 + 1] * w01 +
-            data[p00 + down + 1] * w10 +
-            data[p01 + down + 1] * w11;
-          blue +=
-            data[p00 + 2] * w00 +
-            data[p01 + 2] * w01 +
-            data[p00 + down + 2] * w10 +
-            data[p01 + down + 2] * w11;
+          const left = columns[x0];
+          const right = columns[x0 + 1];
+          const top = rows[y0];
+          const bottom = rows[y0 + 1];
+          for (let c = 0; c < 3; c++) {
+            sum[c] +=
+              (data[top + left + c] * (1 - fx) + data[top + right + c] * fx) * (1 - fy) +
+              (data[bottom + left + c] * (1 - fx) + data[bottom + right + c] * fx) * fy;
+          }
         }
       }
-      crop[out] = (red * weight) / 127.5 - 1;
-      crop[out + 1] = (green * weight) / 127.5 - 1;
-      crop[out + 2] = (blue * weight) / 127.5 - 1;
+      for (let c = 0; c < 3; c++) crop[out + c] = Math.round(sum[c] / (n * n)) / 127.5 - 1;
     }
   }
   return crop;
 }
 
-function clamp(value: number, high: number): number {
-  return value < 0 ? 0 : value > high ? high : value;
+/**
+ * Where in a patch's data the pixels start, start + 1, ... of one side of the photo lie, with the
+ * photo mirrored at its edges.
+ */
+function mirrored(
+  start: number,
+  count: number,
+  photoSide: number,
+  patchStart: number,
+  patchSide: number,
+  stride: number,
+): Int32Array {
+  return Int32Array.from({ length: count }, (_, i) => {
+    const period = 2 * photoSide;
+    const turned = (((start + i) % period) + period) % period;
+    const inPhoto = turned < photoSide ? turned : period - 1 - turned;
+    // A face almost outside of the photo would mirror to beyond the patch.
+    return Math.min(Math.max(inPhoto - patchStart, 0), patchSide - 1) * stride;
+  });
 }

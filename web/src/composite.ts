@@ -1,17 +1,17 @@
 /** Put the edit back: the residual, resized up and warped back, is added to the photo itself. */
 
-import { apply, type Patch, type Similarity } from "./align";
+import { apply, samplesFor, scaleOf, type Patch, type Similarity } from "./align";
 
-/** The residual fades out over this part of the crop's side, so that no square can show. */
+/** The residual fades in over this part of the crop's side, so that no square can show. */
 const FEATHER = 0.04;
 
 /**
  * Add a residual to a patch of the photo, in place.
  *
- * Only pixels inside the face crop change. The photo keeps its full sharpness, since nothing of
- * it is resampled: just the residual is, by cubic interpolation.
+ * Only pixels inside the face crop change, and only the residual is resampled (by cubic
+ * interpolation), so that the photo keeps its full sharpness.
  *
- * @param residual float32 of length size * size * 3, in [-2, 2] of the range [-1, 1]
+ * @param residual float32 of length size * size * 3, in [-2, 2], where 1 is 127.5 grey levels
  */
 export function addResidual(
   patch: Patch,
@@ -21,45 +21,61 @@ export function addResidual(
   strength = 1,
 ): void {
   const { data, width, height } = patch.pixels;
-  const last = size - 1;
-  const wx = new Float32Array(4);
-  const wy = new Float32Array(4);
-  const columns = new Int32Array(4);
+  // Where the face is smaller than the crop, a pixel of the photo covers several of the residual.
+  const n = samplesFor(scaleOf(toCrop));
+  const change = [0, 0, 0];
   for (let row = 0; row < height; row++) {
     for (let column = 0; column < width; column++) {
-      const at = apply(toCrop, { x: column + patch.x, y: row + patch.y });
-      // Distance to the crop's border, whose pixels reach half a pixel beyond their centres.
-      const inside = Math.min(at.x, at.y, last - at.x, last - at.y) + 0.5;
-      if (inside <= 0) continue;
-      const fade = smooth(Math.min(1, inside / (FEATHER * size))) * strength * 127.5;
-      const x0 = Math.floor(at.x);
-      const y0 = Math.floor(at.y);
-      cubicWeights(at.x - x0, wx);
-      cubicWeights(at.y - y0, wy);
-      for (let j = 0; j < 4; j++) columns[j] = clampIndex(x0 - 1 + j, last) * 3;
-      let red = 0;
-      let green = 0;
-      let blue = 0;
-      for (let i = 0; i < 4; i++) {
-        const start = clampIndex(y0 - 1 + i, last) * size * 3;
-        for (let j = 0; j < 4; j++) {
-          const source = start + columns[j];
-          const weight = wy[i] * wx[j];
-          red += weight * residual[source];
-          green += weight * residual[source + 1];
-          blue += weight * residual[source + 2];
+      const x = column + patch.x;
+      const y = row + patch.y;
+      const weight = fade(apply(toCrop, { x, y }), size) * strength;
+      if (weight === 0) continue;
+      change.fill(0);
+      for (let i = 0; i < n; i++) {
+        for (let j = 0; j < n; j++) {
+          const at = { x: x - 0.5 + (j + 0.5) / n, y: y - 0.5 + (i + 0.5) / n };
+          sample(residual, size, apply(toCrop, at), change);
         }
       }
-      const pixel = (row * width + column) * 4; // the array itself rounds and clips to 0..255
-      data[pixel] += red * fade;
-      data[pixel + 1] += green * fade;
-      data[pixel + 2] += blue * fade;
+      const pixel = (row * width + column) * 4;
+      for (let c = 0; c < 3; c++) {
+        // The array itself rounds and clips to 0..255.
+        data[pixel + c] += (127.5 * weight * change[c]) / (n * n);
+      }
     }
   }
 }
 
-function smooth(t: number): number {
-  return t * t * (3 - 2 * t);
+/** Weight of the residual at a point of the crop: 0 outside of it, 1 well inside. */
+function fade({ x, y }: { x: number; y: number }, size: number): number {
+  // The border pixels reach half a pixel beyond their centres.
+  const depth = Math.min(x, y, size - 1 - x, size - 1 - y) + 0.5;
+  const step = Math.min(1, Math.max(0, depth / (FEATHER * size)));
+  return step * step * (3 - 2 * step);
+}
+
+const acrossWeights = new Float64Array(4);
+const downWeights = new Float64Array(4);
+
+/** Add the cubic interpolation of three channels at a point to `sum`. */
+function sample(
+  image: Float32Array,
+  size: number,
+  { x, y }: { x: number; y: number },
+  sum: number[],
+): void {
+  const left = Math.floor(x);
+  const top = Math.floor(y);
+  cubicWeights(x - left, acrossWeights);
+  cubicWeights(y - top, downWeights);
+  for (let i = 0; i < 4; i++) {
+    const start = clampIndex(top - 1 + i, size - 1) * size;
+    for (let j = 0; j < 4; j++) {
+      const weight = downWeights[i] * acrossWeights[j];
+      const source = (start + clampIndex(left - 1 + j, size - 1)) * 3;
+      for (let c = 0; c < 3; c++) sum[c] += weight * image[source + c];
+    }
+  }
 }
 
 function clampIndex(index: number, last: number): number {
@@ -67,7 +83,7 @@ function clampIndex(index: number, last: number): number {
 }
 
 /** Catmull-Rom weights of four neighbours: exact at the pixels, smooth between them. */
-function cubicWeights(t: number, weights: Float32Array): void {
+function cubicWeights(t: number, weights: Float64Array): void {
   weights[0] = ((2 - t) * t - 1) * t * 0.5;
   weights[1] = ((3 * t - 5) * t * t + 2) * 0.5;
   weights[2] = ((4 - 3 * t) * t + 1) * t * 0.5;

@@ -51,7 +51,7 @@ export async function invertPhoto(
     const toCrop = photoToCrop(face, size);
     const { x, y, width, height } = cropBounds(toCrop, size, photo);
     const patch: Patch = { x, y, pixels: context.getImageData(x, y, width, height) };
-    const crop = takeCrop(patch, toCrop, size);
+    const crop = takeCrop(patch, photo, toCrop, size);
     count("align");
 
     const residual = await edit(generator, crop, size);

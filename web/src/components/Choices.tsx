@@ -13,7 +13,7 @@ export function Choices({ inverter }: { inverter: Inverter }) {
       (other) => other.attribute === entry.attribute && other.direction === direction,
     );
   return (
-    <section className="choices" aria-label="What to change">
+    <section className="card choices" aria-label="What to change">
       <Switch
         name="attribute"
         legend="Attribute"

@@ -8,7 +8,7 @@ export function Sources({ inverter }: { inverter: Inverter }) {
   const { camera, startCamera, stopCamera, openFile, openSample, setLive, setMirror } = inverter;
   const file = useRef<HTMLInputElement>(null);
   return (
-    <section className="sources" aria-label="Picture">
+    <section className="card sources" aria-label="Picture">
       <h2>Picture</h2>
       <div className="buttons">
         {camera ? (
@@ -17,11 +17,11 @@ export function Sources({ inverter }: { inverter: Inverter }) {
           </button>
         ) : (
           <button type="button" className="primary" onClick={() => startCamera()}>
-            Use the camera
+            Use camera
           </button>
         )}
         <button type="button" onClick={() => file.current?.click()}>
-          Open a photo
+          Open photo
         </button>
         <input
           ref={file}
