@@ -1,0 +1,290 @@
+"""From a photo to the face crop that every network sees, and back. Built in notebook 10.
+
+Coordinates are (x, y) pixel indices: the centre of the top-left pixel is (0, 0), so an image of
+width W reaches from -0.5 to W - 0.5. "Left" is the image's left, not the person's. A transform
+is a (2, 3) matrix that takes a point of the photo to a point of the crop:
+``crop = transform[:, :2] @ photo + transform[:, 2]``.
+"""
+
+import os
+from functools import lru_cache
+from math import ceil, hypot
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+TEMPLATE_SIZE = 128
+# Where CelebA's aligned photos have the left eye, the right eye and the mouth's centre, in the
+# face crop of 128 x 128.
+TEMPLATE = np.array([[50.1, 65.8], [77.6, 65.8], [63.8, 95.3]], np.float32)
+
+DETECTION_SIDE = 800  # a photo is shrunk to this for the detector: faces from 1/40 of it are found
+SMALLEST_SIDE = 20  # px; the detector's smallest face
+FEATHER = 0.04  # the part of the crop's side over which a pasted residual fades in
+
+
+class Face(NamedTuple):
+    """One detected face, in the photo's coordinates.
+
+    Attributes
+    ----------
+    landmarks : numpy.ndarray
+        Left eye, right eye and mouth centre, float32 of shape (3, 2).
+    box : numpy.ndarray
+        x, y, width and height, float32 of shape (4,).
+    score : float
+        The detector's confidence, in [0, 1].
+    """
+
+    landmarks: np.ndarray
+    box: np.ndarray
+    score: float
+
+
+@lru_cache(maxsize=1)
+def _detector():
+    # Read by TensorFlow when it is imported, which happens in the next line at the latest.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # mtcnn reads its weights with joblib, which is pickle underneath and could run any code. The
+    # file comes out of the pip package itself, whose hash requirements.lock pins, so it is as
+    # trustworthy as the package's code. Never point it at a file from elsewhere.
+    from mtcnn import MTCNN
+
+    return MTCNN()
+
+
+def find_faces(image: np.ndarray) -> list[Face]:
+    """Find the faces of a photo with MTCNN (Zhang et al., 2016).
+
+    Parameters
+    ----------
+    image : numpy.ndarray
+        uint8 of shape (H, W, 3), upright.
+
+    Returns
+    -------
+    list of Face
+        The largest box first; empty when there is none.
+
+    Raises
+    ------
+    ValueError
+        When `image` has another shape or type.
+    """
+    _check_photo(image)
+    height, width = image.shape[:2]
+    if min(height, width) < SMALLEST_SIDE:
+        return []
+    shrink = min(1.0, DETECTION_SIDE / max(height, width))
+    if shrink < 1:
+        size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
+        image = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
+    rows = _detector().detect_faces(image, output_type="numpy")
+    # A row: image number; x, y, width, height; score; then five xs and five ys, of the left eye,
+    # the right eye, the nose, the left and the right corner of the mouth.
+    scale = np.array([width / image.shape[1], height / image.shape[0]])
+    faces = []
+    for row in np.asarray(rows, np.float64).reshape(-1, 16):
+        points = (row[6:].reshape(2, 5).T + 0.5) * scale - 0.5
+        landmarks = np.stack([points[0], points[1], points[3:].mean(axis=0)]).astype(np.float32)
+        corner = (row[1:3] + 0.5) * scale - 0.5
+        box = np.concatenate([corner, row[3:5] * scale]).astype(np.float32)
+        faces.append(Face(landmarks, box, float(row[5])))
+    return sorted(faces, key=lambda face: float(face.box[2] * face.box[3]), reverse=True)
+
+
+def similarity(landmarks: np.ndarray, size: int = TEMPLATE_SIZE) -> np.ndarray:
+    """Fit the turn, scale and shift that bring a face's landmarks closest to the template.
+
+    The least-squares similarity transform without reflection (Umeyama, 1991). In the plane it has
+    a short closed form: with points as complex numbers x + iy, a similarity is z -> a z + b.
+
+    Parameters
+    ----------
+    landmarks : array_like
+        Left eye, right eye and mouth centre in the photo, of shape (3, 2).
+    size : int
+        The crop's side in pixels.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 of shape (2, 3), from photo coordinates to crop coordinates.
+
+    Raises
+    ------
+    ValueError
+        When the landmarks are not three finite points, or all fall on one.
+    """
+    landmarks = np.asarray(landmarks, np.float64)
+    if landmarks.shape != (3, 2) or not np.isfinite(landmarks).all():
+        raise ValueError(f"landmarks must be three points (x, y), not {landmarks.tolist()}")
+    # Pixel centres: the crop's edges, at -0.5 and side - 0.5, must stay its edges at any size.
+    target = (TEMPLATE.astype(np.float64) + 0.5) * size / TEMPLATE_SIZE - 0.5
+    source, target = landmarks @ [1, 1j], target @ [1, 1j]
+    centred = source - source.mean()
+    spread = (abs(centred) ** 2).sum()
+    if spread < 1e-6:
+        raise ValueError("the three landmarks fall on one point, so they show no face")
+    a = (centred.conj() * target).sum() / spread
+    b = target.mean() - a * source.mean()
+    return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
+
+
+def invert(transform: np.ndarray) -> np.ndarray:
+    """Return the (2, 3) transform that undoes `transform`: from the crop to the photo."""
+    matrix = np.linalg.inv(transform[:, :2])
+    return np.column_stack([matrix, -matrix @ transform[:, 2]])
+
+
+def crop_face(image: np.ndarray, transform: np.ndarray, size: int = TEMPLATE_SIZE) -> np.ndarray:
+    """Cut the face crop out of a photo.
+
+    Each crop pixel is the mean of n x n bilinear samples, at the centres of the n x n cells that
+    it divides into; n is the number of photo pixels along its side, rounded up, so that no photo
+    pixel is skipped when the crop is smaller than the face. (On a canvas: draw the photo with the
+    transform at n times the size, then average blocks of n x n.) Beyond the photo's edge its
+    mirror image is read, as in CelebA's aligned photos.
+
+    Parameters
+    ----------
+    image : numpy.ndarray
+        uint8 or float of shape (H, W, 3).
+    transform : numpy.ndarray
+        From `similarity`, for the same `size`.
+    size : int
+        The crop's side in pixels.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (size, size, 3): uint8 for a uint8 image, else float32 in the image's range.
+    """
+    fine = _supersampling(1 / _scale(transform))
+    left, top, right, bottom = _footprint(transform, size)
+    window = _mirrored_window(image, left, top, right, bottom)
+    to_window = _from_cells(invert(transform), fine) - [[0, 0, left], [0, 0, top]]
+    crop = _warp(window, to_window, size, size, fine, Image.Resampling.BILINEAR)
+    return np.rint(crop).astype(np.uint8) if image.dtype == np.uint8 else crop
+
+
+def paste_residual(photo: np.ndarray, residual: np.ndarray, transform: np.ndarray) -> np.ndarray:
+    """Add a residual, computed on the face crop, to the photo at its full resolution.
+
+    Only the residual is enlarged, so the photo keeps its sharpness. It fades in over the outer 4%
+    of the crop, so that its square can't be seen even where it is not zero at the border.
+
+    Parameters
+    ----------
+    photo : numpy.ndarray
+        uint8 of shape (H, W, 3).
+    residual : numpy.ndarray
+        float of shape (size, size, 3) in [-2, 2], where 1 is 127.5 grey levels.
+    transform : numpy.ndarray
+        The one that `crop_face` cut the crop with.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 of shape (H, W, 3). Outside of the crop, and where the residual is zero, every pixel
+        keeps its value exactly.
+
+    Raises
+    ------
+    ValueError
+        When an array has another shape or type.
+    """
+    _check_photo(photo)
+    if residual.ndim != 3 or residual.shape[0] != residual.shape[1] or residual.shape[2] != 3:
+        raise ValueError(f"a residual has the shape (size, size, 3), not {residual.shape}")
+    size = residual.shape[0]
+    edited = photo.copy()
+    left, top, right, bottom = _footprint(transform, size)
+    left, right = np.clip([left, right], 0, photo.shape[1])
+    top, bottom = np.clip([top, bottom], 0, photo.shape[0])
+    if left == right or top == bottom:
+        return edited
+
+    window = edited[top:bottom, left:right]
+    to_crop = transform + np.column_stack([np.zeros((2, 2)), transform[:, :2] @ [left, top]])
+    # Where the face is smaller than the crop, a photo pixel covers several of the residual's.
+    fine = _supersampling(_scale(transform))
+    change = _warp(
+        residual,
+        _from_cells(to_crop, fine),
+        window.shape[0],
+        window.shape[1],
+        fine,
+        Image.Resampling.BICUBIC,
+    )
+    weight = _feather(to_crop, size, window.shape[0], window.shape[1])
+    window[:] = np.clip(np.rint(window + 127.5 * weight[..., None] * change), 0, 255)
+    return edited
+
+
+def _check_photo(image: np.ndarray) -> None:
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(f"a photo is uint8 of shape (H, W, 3), not {image.dtype} {image.shape}")
+
+
+def _scale(transform: np.ndarray) -> float:
+    """Return how many crop pixels one photo pixel is wide."""
+    return hypot(transform[0, 0], transform[1, 0])
+
+
+def _supersampling(pixels: float) -> int:
+    """Return the samples a side for an output pixel that covers `pixels` x `pixels`."""
+    return max(1, ceil(pixels - 1e-6))
+
+
+def _from_cells(transform: np.ndarray, fine: int) -> np.ndarray:
+    """Return `transform` as it is for the indices of a grid that is `fine` times as fine."""
+    centre = (1 / fine - 1) / 2  # of the first cell, in pixels
+    shift = transform[:, 2] + transform[:, :2] @ [centre, centre]
+    return np.column_stack([transform[:, :2] / fine, shift])
+
+
+def _footprint(transform: np.ndarray, size: int) -> tuple[int, int, int, int]:
+    """Return left, top, right, bottom of the photo's pixels that the crop reads or changes."""
+    edges = np.array([[x, y, 1] for x in (-0.5, size - 0.5) for y in (-0.5, size - 0.5)])
+    corners = edges @ invert(transform).T
+    low, high = np.floor(corners.min(axis=0)).astype(int), np.ceil(corners.max(axis=0)).astype(int)
+    return low[0], low[1], high[0] + 1, high[1] + 1
+
+
+def _mirrored_window(image: np.ndarray, left: int, top: int, right: int, bottom: int) -> np.ndarray:
+    """Return image[top:bottom, left:right], mirrored at the photo's edges as often as needed."""
+
+    def indices(start: int, stop: int, length: int) -> np.ndarray:
+        index = np.arange(start, stop) % (2 * length)
+        return np.where(index < length, index, 2 * length - 1 - index)
+
+    return image[np.ix_(indices(top, bottom, image.shape[0]), indices(left, right, image.shape[1]))]
+
+
+def _warp(source, to_source, height: int, width: int, fine: int, resample) -> np.ndarray:
+    """Resample three channels, each output pixel the mean of fine x fine samples of `source`.
+
+    Output sample (x, y), counted on the fine grid, is read at ``to_source`` of it; zero beyond.
+    """
+    # Pillow's affine coordinates have (0, 0) at the top-left pixel's corner, not at its centre.
+    corner = to_source[:, 2] + 0.5 - to_source[:, :2] @ [0.5, 0.5]
+    affine = np.column_stack([to_source[:, :2], corner]).ravel()
+    grid = (width * fine, height * fine)
+    output = np.empty((height, width, 3), np.float32)
+    for channel in range(3):
+        plane = Image.fromarray(np.ascontiguousarray(source[..., channel], np.float32))
+        samples = plane.transform(grid, Image.Transform.AFFINE, tuple(affine), resample)
+        blocks = np.asarray(samples).reshape(height, fine, width, fine)
+        output[..., channel] = blocks.mean(axis=(1, 3))
+    return output
+
+
+def _feather(to_crop: np.ndarray, size: int, height: int, width: int) -> np.ndarray:
+    """Return each pixel's weight: 0 outside of the crop, 1 well inside, smooth between."""
+    pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)))
+    points = np.tensordot(to_crop[:, :2], pixels, 1) + to_crop[:, 2, None, None]
+    depth = (size / 2 - np.abs(points - (size - 1) / 2)).min(axis=0)  # px to the crop's edge
+    step = np.clip(depth / (FEATHER * size), 0, 1)
+    return step * step * (3 - 2 * step)

@@ -1,0 +1,227 @@
+"""Landmarks to the face crop and back: exact geometry, and MTCNN on a real portrait."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data
+
+from helpers.alignment import (
+    TEMPLATE,
+    crop_face,
+    find_faces,
+    invert,
+    paste_residual,
+    similarity,
+)
+
+# The eyes and the mouth of scikit-image's astronaut, marked by hand.
+ASTRONAUT = np.array([[204.0, 100.0], [245.5, 102.0], [223.5, 139.0]])
+
+
+def apply(transform, points):
+    return np.asarray(points, float) @ transform[:, :2].T + transform[:, 2]
+
+
+def blobs(shape, points, sigma):
+    """Draw a Gaussian spot, on grey, at each (x, y) of `points`, one colour channel each."""
+    ys, xs = np.mgrid[: shape[0], : shape[1]]
+    spots = [np.exp(-((xs - x) ** 2 + (ys - y) ** 2) / (2 * sigma**2)) for x, y in points]
+    return np.stack(spots, axis=-1) * 150 + 60
+
+
+def centroids(image):
+    """Return the (x, y) of each channel's spot."""
+    weights = np.clip(image.astype(float) - 75, 0, None)
+    ys, xs = np.mgrid[: image.shape[0], : image.shape[1]][..., None]
+    total = weights.sum(axis=(0, 1))
+    return np.stack([(weights * xs).sum((0, 1)) / total, (weights * ys).sum((0, 1)) / total], 1)
+
+
+def place(scale, degrees, shift):
+    """Return the template's landmarks in a photo where the face is turned, scaled and shifted."""
+    turn = np.radians(degrees)
+    matrix = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    return (TEMPLATE - TEMPLATE.mean(0)) @ matrix.T + shift
+
+
+@pytest.mark.parametrize(
+    "scale, degrees, shift", [(1, 0, (64, 75)), (0.3, 25, (90, 60)), (7, -170, (900, 800))]
+)
+def test_similarity_is_exact_where_an_exact_one_exists(scale, degrees, shift):
+    landmarks = place(scale, degrees, shift)
+    transform = similarity(landmarks)
+    np.testing.assert_allclose(apply(transform, landmarks), TEMPLATE, atol=1e-3)
+    np.testing.assert_allclose(apply(invert(transform), TEMPLATE), landmarks, atol=1e-3)
+
+
+def test_similarity_is_the_best_of_all_and_never_mirrors():
+    rng = np.random.default_rng(0)
+    landmarks = place(2.0, 10, (200, 150)) + rng.normal(0, 4, (3, 2))
+    transform = similarity(landmarks)
+
+    def error(t):
+        return ((apply(t, landmarks) - TEMPLATE) ** 2).sum()
+
+    for step in rng.normal(0, 1e-3, (50, 4)):
+        a, b = transform[0, 0] + step[0], transform[1, 0] + step[1]
+        near = np.column_stack([[[a, -b], [b, a]], transform[:, 2] + step[2:]])
+        assert error(near) >= error(transform)
+    mirrored = similarity(landmarks[[1, 0, 2]])  # the eyes swapped
+    assert np.linalg.det(mirrored[:, :2]) > 0
+
+
+def test_similarity_scales_about_pixel_edges():
+    landmarks = place(2.0, 10, (200, 150))
+    small, large = similarity(landmarks, 64), similarity(landmarks, 256)
+    point = [[170.0, 140.0]]
+    # A crop of twice the side: edge -0.5 stays at -0.5.
+    np.testing.assert_allclose((apply(large, point) + 0.5) / 4, apply(small, point) + 0.5)
+
+
+@pytest.mark.parametrize("landmarks", [[[5, 5]] * 3, [[0, 0], [1, np.nan], [2, 2]], [[1, 2]]])
+def test_similarity_refuses_what_is_no_face(landmarks):
+    with pytest.raises(ValueError, match="landmarks|three"):
+        similarity(landmarks)
+
+
+@pytest.mark.parametrize("size", [64, 128, 200])
+@pytest.mark.parametrize("scale, degrees", [(0.7, 0), (1.0, 15), (2.6, -30), (6.0, 95)])
+def test_crop_puts_the_landmarks_on_the_template(scale, degrees, size):
+    side = int(220 * scale)
+    landmarks = place(scale, degrees, (side / 2, side / 2))
+    photo = np.rint(blobs((side, side), landmarks, 3 * scale)).astype(np.uint8)
+    crop = crop_face(photo, similarity(landmarks, size), size)
+    assert crop.shape == (size, size, 3) and crop.dtype == np.uint8
+    expected = (TEMPLATE + 0.5) * size / 128 - 0.5
+    np.testing.assert_allclose(centroids(crop), expected, atol=0.1)
+
+
+def test_crop_is_the_same_from_turned_scaled_and_shifted_copies():
+    portrait = data.astronaut()
+    original = crop_face(portrait, similarity(ASTRONAUT)).astype(float)
+    for scale, degrees in ((1.0, 20), (1.7, -35), (3.0, 180)):
+        centre = np.array([255.5, 255.5])
+        side = int(512 * scale)
+        turn = np.radians(degrees)
+        matrix = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+        shift = np.array([side / 2 - 20, side / 2 + 10]) - matrix @ centre
+        copy = crop_face(portrait, np.column_stack([matrix, shift]), side)
+        moved = ASTRONAUT @ matrix.T + shift
+        again = crop_face(copy, similarity(moved)).astype(float)
+        inner = np.abs(again - original)[12:-12, 12:-12]
+        assert inner.mean() < 2.5, (scale, degrees)
+
+
+def test_crop_averages_so_that_fine_patterns_do_not_alias():
+    checkers = np.indices((900, 900)).sum(axis=0) % 2 * 255
+    photo = np.repeat(checkers[..., None], 3, axis=2).astype(np.uint8)
+    crop = crop_face(photo, similarity(place(5.3, 0, (450, 450))))
+    assert abs(crop.astype(float) - 127.5).max() < 12
+
+
+def test_crop_beyond_the_border_reads_the_mirror_image():
+    photo = data.astronaut()
+    identity = np.array([[1.0, 0, 0], [0, 1, 0]])
+    shifted = np.array([[1.0, 0, 10], [0, 1, 4]])  # ten columns and four rows beyond the photo
+    crop = crop_face(photo, shifted)
+    np.testing.assert_array_equal(crop[4:, 10:], photo[:124, :118])
+    np.testing.assert_array_equal(crop[:4, 10:], photo[3::-1, :118])
+    np.testing.assert_array_equal(crop[4:, :10], photo[:124, 9::-1])
+    np.testing.assert_array_equal(crop_face(photo, identity), photo[:128, :128])
+
+
+def test_crop_of_floats_stays_in_their_range():
+    photo = data.astronaut().astype(np.float32) / 127.5 - 1
+    crop = crop_face(photo, similarity(ASTRONAUT))
+    assert crop.dtype == np.float32
+    reference = crop_face(data.astronaut(), similarity(ASTRONAUT))
+    np.testing.assert_allclose((crop + 1) * 127.5, reference, atol=0.51)
+
+
+@pytest.mark.parametrize("scale", [0.4, 1.0, 3.3])
+def test_paste_of_nothing_returns_the_same_bytes(scale):
+    photo = np.random.default_rng(1).integers(0, 256, (300, 260, 3), np.uint8)
+    transform = similarity(place(scale, 12, (130, 160)))
+    pasted = paste_residual(photo, np.zeros((128, 128, 3), np.float32), transform)
+    np.testing.assert_array_equal(pasted, photo)
+    assert pasted is not photo
+
+
+@pytest.mark.parametrize("scale, shift", [(0.4, (130, 160)), (1.0, (20, 30)), (3.3, (130, 160))])
+def test_paste_changes_nothing_outside_and_fades_in(scale, shift):
+    photo = np.full((300, 260, 3), 100, np.uint8)
+    transform = similarity(place(scale, 12, shift))
+    pasted = paste_residual(photo, np.full((128, 128, 3), 0.8, np.float32), transform)
+    ys, xs = np.mgrid[:300, :260]
+    points = apply(transform, np.stack([xs, ys], axis=-1))
+    depth = 64 - np.abs(points - 63.5).max(axis=-1)  # crop pixels to the crop's edge
+    np.testing.assert_array_equal(pasted[depth <= 0], photo[depth <= 0])
+    assert (pasted[depth > 6] == 202).all()  # 100 + 0.8 * 127.5
+    assert depth.max() > 6
+    # No step at the border: the change grows with the depth.
+    assert pasted[(depth > 0) & (depth < 0.5)].max(initial=100) < 112
+
+
+def test_paste_clips_and_leaves_a_photo_that_the_crop_misses():
+    photo = np.full((128, 128, 3), 250, np.uint8)
+    residual = np.full((128, 128, 3), 2.0, np.float32)
+    transform = similarity(TEMPLATE)
+    assert paste_residual(photo, residual, transform)[64, 64].tolist() == [255, 255, 255]
+    assert paste_residual(photo, -residual, transform)[64, 64].tolist() == [0, 0, 0]
+    far = similarity(TEMPLATE + 5000)
+    np.testing.assert_array_equal(paste_residual(photo, residual, far), photo)
+
+
+@pytest.mark.parametrize("scale, size", [(0.6, 128), (1.0, 128), (2.4, 128), (5.0, 64)])
+def test_an_edit_of_the_crop_is_seen_again_after_the_paste(scale, size):
+    photo = np.full((int(260 * scale), int(260 * scale), 3), 128, np.uint8)
+    transform = similarity(place(scale, -18, (130 * scale, 140 * scale)), size)
+    ys, xs = np.mgrid[:size, :size] * 128 / size
+    bump = np.exp(-(((xs - 70) / 14) ** 2) - ((ys - 55) / 8) ** 2)
+    residual = (bump[..., None] * [0.7, -0.5, 0.2]).astype(np.float32)
+    before = crop_face(photo, transform, size).astype(float)
+    after = crop_face(paste_residual(photo, residual, transform), transform, size)
+    np.testing.assert_allclose((after - before) / 127.5, residual, atol=0.03)
+
+
+@pytest.mark.parametrize("bad", [np.zeros((9, 9), np.uint8), np.zeros((9, 9, 3), np.float32)])
+def test_what_is_not_a_photo_is_refused(bad):
+    with pytest.raises(ValueError, match=r"uint8 of shape \(H, W, 3\)"):
+        find_faces(bad)
+    with pytest.raises(ValueError, match=r"uint8 of shape \(H, W, 3\)"):
+        paste_residual(bad, np.zeros((8, 8, 3), np.float32), similarity(TEMPLATE))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("factor", [1, 4])
+def test_mtcnn_finds_the_astronaut(factor):
+    portrait = Image.fromarray(data.astronaut())
+    photo = portrait.resize((512 * factor, 512 * factor), Image.Resampling.BICUBIC)
+    faces = find_faces(np.asarray(photo))
+    assert len(faces) == 1
+    assert faces[0].score > 0.9
+    found = (faces[0].landmarks + 0.5) / factor - 0.5
+    np.testing.assert_allclose(found, ASTRONAUT, atol=2.5)
+    x, y, width, height = faces[0].box / factor
+    assert x < found[0, 0] < found[1, 0] < x + width
+    assert y < found[0, 1] < found[2, 1] < y + height
+
+
+@pytest.mark.slow
+def test_mtcnn_puts_the_largest_face_first():
+    portrait = Image.fromarray(data.astronaut()).crop((120, 0, 330, 210))
+    canvas = Image.new("RGB", (700, 420), (128, 128, 128))
+    canvas.paste(portrait, (20, 100))
+    canvas.paste(portrait.resize((420, 420)), (270, 0))
+    faces = find_faces(np.asarray(canvas))
+    assert len(faces) == 2
+    assert faces[0].box[0] > 270 > faces[1].box[0]
+
+
+@pytest.mark.slow
+def test_mtcnn_finds_nothing_where_there_is_nothing(capfd):
+    assert find_faces(data.coffee()) == []
+    assert find_faces(np.zeros((200, 300, 3), np.uint8)) == []
+    for height, width in ((1, 1), (7, 900), (19, 19), (21, 24), (24, 3000)):
+        assert find_faces(np.full((height, width, 3), 90, np.uint8)) == []
+    assert capfd.readouterr().out == ""
