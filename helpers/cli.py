@@ -128,7 +128,7 @@ def train(
     minutes: Annotated[
         float | None, typer.Option(min=0.01, help="Train so long from now. [default: 45]")
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Images of each side in a step.")] = 8,
+    batch: Annotated[int, typer.Option(min=1, help="Images of each side in a step.")] = 4,
     images: Annotated[int, typer.Option(min=8, help="Drawn faces of each side.")] = 1000,
     seed: SeedOption = 0,
     preview_every: Annotated[int, typer.Option(min=1, help="Steps between previews.")] = 100,

@@ -51,12 +51,61 @@ class InstanceNormalization(layers.Layer):
         return {**super().get_config(), "epsilon": self.epsilon}
 
 
+@keras.saving.register_keras_serializable("inverter")
+class SpectralConvolution(layers.Conv2D):
+    """A convolution whose kernel is divided by its largest singular value.
+
+    One step of power iteration for each training call follows that value. Keras' own
+    ``SpectralNormalization`` writes the divided kernel back, and in a mixed precision policy it
+    writes it back in 16 bits, which swallows most of Adam's small updates. This layer keeps the
+    kernel in float32 and casts only what it multiplies.
+
+    Source: Miyato et al., "Spectral Normalization for GANs", ICLR 2018.
+    """
+
+    def __init__(self, *arguments, dtype="float32", **options):
+        super().__init__(*arguments, dtype="float32", autocast=False, **options)
+        self.multiply_in = keras.DTypePolicy(dtype).compute_dtype
+
+    def build(self, shape):
+        super().build(shape)
+        self.direction = self.add_weight(
+            name="direction",
+            shape=(1, self.filters),
+            initializer=keras.initializers.RandomNormal(),
+            trainable=False,
+        )
+
+    def call(self, x, training=False):
+        matrix = ops.reshape(self.kernel, (-1, self.filters))
+        right = self.direction.value
+        if training:
+            left = ops.normalize(ops.matmul(right, ops.transpose(matrix)))
+            right = ops.normalize(ops.matmul(left, matrix))
+            self.direction.assign(ops.stop_gradient(right))
+        right = ops.stop_gradient(ops.normalize(right))
+        left = ops.stop_gradient(ops.normalize(ops.matmul(right, ops.transpose(matrix))))
+        sigma = ops.sum(ops.matmul(left, matrix) * right)
+        y = ops.conv(
+            ops.cast(x, self.multiply_in),
+            ops.cast(self.kernel / sigma, self.multiply_in),
+            strides=list(self.strides),
+            padding=self.padding,
+        )
+        return y + ops.cast(self.bias, self.multiply_in)
+
+    def get_config(self):
+        return {**super().get_config(), "dtype": f"{self.multiply_in}"}
+
+
 def _initializer() -> keras.initializers.Initializer:
     return keras.initializers.TruncatedNormal(stddev=0.02)
 
 
-def _convolution(filters: int, kernel: int, stride: int, name: str, dtype, **options):
-    return layers.Conv2D(
+def _convolution(
+    filters: int, kernel: int, stride: int, name: str, dtype, layer=layers.Conv2D, **options
+):
+    return layer(
         filters,
         kernel,
         strides=stride,
@@ -229,14 +278,11 @@ def attention_discriminator(
     Five convolutions with spectral normalization and no instance norm (which would hide how
     bright or how contrasted a face is), then one dense layer. Returns ``(logits, phi)`` as
     `paper_discriminator` does.
-
-    Source: Miyato et al., "Spectral Normalization for GANs", ICLR 2018.
     """
     image = keras.Input((size, size, 3), name="image")
     x = image
     for block, factor in enumerate([1, 2, 4, 8, 8], 1):
-        convolution = _convolution(factor * width, 4, 2, f"conv{block}_kernel", dtype)
-        x = layers.SpectralNormalization(convolution, name=f"conv{block}", dtype=dtype)(x)
+        x = _convolution(factor * width, 4, 2, f"conv{block}", dtype, SpectralConvolution)(x)
         if block == 3:
             phi = x
         x = layers.LeakyReLU(negative_slope=LEAK, name=f"conv{block}_leak", dtype=dtype)(x)
@@ -275,13 +321,12 @@ NETWORKS = tuple(GENERATORS)
 def multiply_accumulates(model: keras.Model) -> int:
     """Count the multiply-accumulates of one image: convolutions and dense layers only."""
     total = 0
-    for outer in model.layers:
-        layer = getattr(outer, "layer", outer)  # what a SpectralNormalization wraps
+    for layer in model.layers:
         if isinstance(layer, layers.Conv2DTranspose):
             # Each input pixel is spread over the whole kernel.
-            height, width = outer.input.shape[1:3]
+            height, width = layer.input.shape[1:3]
         elif isinstance(layer, layers.Conv2D):
-            height, width = outer.output.shape[1:3]
+            height, width = layer.output.shape[1:3]
         elif isinstance(layer, layers.Dense):
             height = width = 1
         else:

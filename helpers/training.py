@@ -45,6 +45,7 @@ class Recipe:
     augment: bool = False  # of everything the discriminator sees
     cycle_noise: float = 0.0  # standard deviation; drowns what an edit might hide for the way back
     learning_rate: float = 2e-4
+    discriminator_rate: float = 2e-4
     beta_1: float = 0.9
     beta_2: float = 0.999
 
@@ -60,6 +61,7 @@ RECIPES = {
         joint=True,
         augment=True,
         cycle_noise=0.05,
+        discriminator_rate=4e-4,
         beta_1=0.5,
         beta_2=0.99,
     ),
@@ -130,19 +132,23 @@ def augment(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return tf.gather(images, start[:, 1:] + steps, axis=2, batch_dims=1)
 
 
-def make_optimizer(recipe: Recipe, variables: list) -> keras.optimizers.Optimizer:
-    """Return an Adam that already holds its slots, so that a checkpoint can fill them."""
-    optimizer = keras.optimizers.Adam(recipe.learning_rate, recipe.beta_1, recipe.beta_2)
-    optimizer.build(variables)
-    return optimizer
-
-
 class Optimizers(NamedTuple):
     """One optimizer for each network."""
 
     generator_add: keras.optimizers.Optimizer
     generator_remove: keras.optimizers.Optimizer
     discriminator: keras.optimizers.Optimizer
+
+
+def make_optimizers(models: Models, recipe: Recipe) -> Optimizers:
+    """Return three Adams that already hold their slots, so that a checkpoint can fill them."""
+    rates = (recipe.learning_rate, recipe.learning_rate, recipe.discriminator_rate)
+    optimizers = Optimizers(
+        *(keras.optimizers.Adam(rate, recipe.beta_1, recipe.beta_2) for rate in rates)
+    )
+    for optimizer, model in zip(optimizers, models, strict=True):
+        optimizer.build(model.trainable_variables)
+    return optimizers
 
 
 def direction_losses(
@@ -330,7 +336,7 @@ class Settings:
     network: str = "attention"
     size: int = 128
     width: int | None = None
-    batch: int = 8
+    batch: int = 4
     seed: int = 0
     images: int = 1000  # drawn faces a side
     average: float = 0.999  # decay of the averaged generators
@@ -391,9 +397,7 @@ class Run:
         self.averaged = build_models(settings.network, settings.size, **options)[:2]
         for averaged, model in zip(self.averaged, self.models, strict=False):
             copy_weights(model, averaged)
-        self.optimizers = Optimizers(
-            *(make_optimizer(self.recipe, model.trainable_variables) for model in self.models)
-        )
+        self.optimizers = make_optimizers(self.models, self.recipe)
         self._step = tf.Variable(0, dtype=tf.int64, name="step")
         self._seconds = tf.Variable(0.0, dtype=tf.float64, name="seconds")
         checkpoint = tf.train.Checkpoint(
