@@ -106,11 +106,8 @@ def co_occurrence(table: datasets.AttributeTable, attribute: str, most: int = 8)
     has = table.column(attribute) == 1
     name = datasets.column_name(attribute)
     rates = {
-        other: tuple(
-            float((table.column(other)[group] == 1).mean()) if group.any() else 0.0
-            for group in (has, ~has)
-        )
-        for other in table.columns
+        other: tuple(float(values[group].mean()) if group.any() else 0.0 for group in (has, ~has))
+        for other, values in zip(table.columns, (table.values == 1).T, strict=True)
         if other != name
     }
     widest = sorted(rates, key=lambda other: -abs(rates[other][0] - rates[other][1]))[:most][::-1]
