@@ -228,3 +228,40 @@ def weighted_parts(parts: dict[str, tuple[float, float]]) -> Figure:
     axis.set_xlabel("part of the loss: weight × value")
     axis.spines[["top", "right"]].set_visible(False)
     return figure
+
+
+# --- exercises ------------------------------------------------------------------------------
+
+
+def check(question: str, expected, got, tolerance: float = 1e-3) -> None:
+    """Print what an exercise expects beside what the learner has; never raise.
+
+    Parameters
+    ----------
+    question : str
+        What was asked, in a few words.
+    expected, got : object
+        Floats and arrays are right within `tolerance` of the expected; whole numbers, and all else,
+        when they read the same.
+    """
+    sign = "✓" if _same(expected, got, tolerance) else "…"
+    print(f"{sign} {question}: expected {_brief(expected)}, yours {_brief(got)}")
+
+
+def _same(expected, got, tolerance: float) -> bool:
+    if isinstance(expected, int):
+        return str(got) == str(expected)
+    try:
+        return np.shape(expected) == np.shape(got) and np.allclose(
+            np.asarray(got, float), np.asarray(expected, float), rtol=tolerance, atol=1e-6
+        )
+    except (TypeError, ValueError):
+        return str(got) == str(expected)
+
+
+def _brief(value) -> str:
+    if isinstance(value, float | np.floating):
+        return f"{value:.4g}"
+    if isinstance(value, np.ndarray):
+        return np.array2string(value, precision=3, threshold=12)
+    return f"{value}"

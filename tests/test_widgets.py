@@ -122,3 +122,27 @@ def test_weighted_parts_shows_products_and_their_sum():
     axis = widgets.weighted_parts({"GAN": (1.0, 1.5), "pixel": (2.0, 0.25)}).axes[0]
     assert [bar.get_width() for bar in axis.patches] == [0.5, 1.5]
     assert axis.get_title(loc="left") == "sum: 2.000"
+
+
+@pytest.mark.parametrize(
+    ("expected", "got", "right"),
+    [
+        (524544, 524544, True),
+        (524544, 524545, False),  # a count is exact
+        (524544, 520000, False),
+        (524544, None, False),
+        (1.0986, np.float32(1.09861), True),
+        (np.array([1.0, 2.0]), [1.0, 2.0], True),
+        (np.array([1.0, 2.0]), [1.0], False),
+        ("REAL_WITH", "REAL_WITH", True),
+        ("None", None, True),
+        ("a word", object(), False),
+        ((64, 64, 3), (64, 64, 3), True),
+        ((64, 64, 3), ..., False),
+    ],
+)
+def test_check_says_what_it_expected_and_never_raises(capsys, expected, got, right):
+    widgets.check("the answer", expected, got)
+    line = capsys.readouterr().out
+    assert line.startswith("✓ the answer: expected" if right else "… the answer: expected")
+    assert "yours" in line
