@@ -567,10 +567,12 @@ def preview_batch(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the fixed held-out images ``(without, with)``, float32 in [-1, 1]."""
     part = "validation" if all(split.items["validation", s] for s in datasets.SIDES) else "train"
-    return tuple(
+    sides = [
         datasets.to_unit(datasets.read_images(split, part, side, size, count, cache))
         for side in datasets.SIDES
-    )
+    ]
+    count = min(map(len, sides))
+    return sides[0][:count], sides[1][:count]
 
 
 def preview_sheet(

@@ -1,0 +1,124 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from helpers import networks
+
+
+def shapes(model, names):
+    return [tuple(model.get_layer(name).output.shape[1:]) for name in names]
+
+
+def test_paper_generator_has_the_papers_parameters_and_shapes():
+    model = networks.paper_generator()
+    assert model.count_params() == 1_033_795
+    names = ["conv1", "conv2", "conv3", "deconv1", "deconv2", "to_residual", "residual"]
+    assert shapes(model, names) == [
+        (128, 128, 64),
+        (64, 64, 128),
+        (32, 32, 256),
+        (64, 64, 128),
+        (128, 128, 64),
+        (128, 128, 3),
+        (128, 128, 3),
+    ]
+    assert networks.multiply_accumulates(model) == pytest.approx(1.8067e9, rel=1e-4)
+
+
+def test_paper_discriminator_has_the_papers_shapes():
+    model = networks.paper_discriminator()
+    assert model.count_params() == 11_166_580
+    names = [f"conv{i}" for i in range(1, 6)] + ["to_map", "flatten", "logits"]
+    assert shapes(model, names) == [
+        (64, 64, 64),
+        (32, 32, 128),
+        (16, 16, 256),
+        (8, 8, 512),
+        (4, 4, 1024),
+        (4, 4, 1),
+        (16,),
+        (3,),
+    ]
+
+
+def test_phi_is_the_third_convolution_before_its_norm():
+    model = networks.paper_discriminator(32)
+    image = np.random.default_rng(0).uniform(-1, 1, (2, 32, 32, 3)).astype("float32")
+    before = keras.Model(model.input, model.get_layer("conv3").output)(image)
+    np.testing.assert_array_equal(model(image)[1], before)
+
+
+def test_attention_generator_keeps_its_budget():
+    model = networks.attention_generator()
+    assert model.count_params() <= 1_100_000
+    assert networks.multiply_accumulates(model) <= 1e9
+
+
+@pytest.mark.parametrize("network", networks.NETWORKS)
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_every_generator_maps_an_image_to_a_residual(network, dtype):
+    model = networks.GENERATORS[network](32, dtype=dtype)
+    residual = model(tf.random.stateless_uniform((2, 32, 32, 3), (1, 2), -1, 1))
+    assert residual.shape == (2, 32, 32, 3)
+    assert residual.dtype == tf.float32
+
+
+@pytest.mark.parametrize("network", networks.NETWORKS)
+def test_every_discriminator_gives_three_logits_and_phi(network):
+    logits, phi = networks.DISCRIMINATORS[network](32)(np.zeros((2, 32, 32, 3), "float32"))
+    assert logits.shape == (2, 3)
+    assert phi.shape[:3] == (2, 4, 4)
+
+
+def test_attention_residual_is_the_mask_times_paint_minus_image():
+    model = networks.attention_generator(32)
+    inside = keras.Model(
+        model.input, [model.output] + [model.get_layer(n).output for n in ("mask", "paint")]
+    )
+    image = np.random.default_rng(0).uniform(-1, 1, (2, 32, 32, 3)).astype("float32")
+    residual, mask, paint = (t.numpy() for t in inside(image))
+    np.testing.assert_allclose(residual, mask * (paint - image), atol=1e-6)
+    assert mask.min() > 0 and mask.max() < 1 and abs(paint).max() <= 1
+    assert abs(image + residual).max() <= 1, "an attention edit never needs the clip"
+
+
+def test_an_untrained_mask_is_neither_open_nor_closed():
+    _, mask = networks.with_mask(networks.attention_generator(32))(np.zeros((1, 32, 32, 3)))
+    assert 0.1 < float(tf.reduce_mean(mask)) < 0.5
+
+
+def test_with_mask_names_the_network_that_has_none():
+    with pytest.raises(ValueError, match="mask"):
+        networks.with_mask(networks.paper_generator(32))
+
+
+def test_instance_normalization_is_zero_mean_unit_variance_then_affine():
+    layer = networks.InstanceNormalization()
+    x = np.random.default_rng(0).normal(5, 3, (2, 16, 16, 4)).astype("float32")
+    y = layer(x).numpy()
+    np.testing.assert_allclose(y.mean((1, 2)), 0, atol=1e-4)
+    np.testing.assert_allclose(y.std((1, 2)), 1, atol=1e-3)
+    layer.set_weights([np.full(4, 2.0), np.full(4, 7.0)])
+    np.testing.assert_allclose(layer(x).numpy(), 2 * y + 7, atol=1e-3)
+
+
+def test_generators_see_as_far_as_the_course_says(monkeypatch):
+    """About 23 px for the paper's generator, the whole face for the attention generator."""
+    # Instance norm sees every pixel; the course speaks of the convolutions' reach.
+    monkeypatch.setattr(networks.InstanceNormalization, "call", lambda self, x: x)
+    image = tf.random.stateless_uniform((1, 128, 128, 3), (1, 2), -1, 1)
+
+    def reach(model):
+        # A deconvolution's reach depends on where between its input pixels the output lies.
+        sides = []
+        for row in range(60, 64):
+            with tf.GradientTape() as tape:
+                tape.watch(image)
+                out = model(image)[0, row, 64, 0]
+            rows = np.abs(tape.gradient(out, image).numpy()[0]).sum((1, 2)) > 0
+            sides.append(int(rows.sum()))
+        return max(sides)
+
+    assert 20 <= reach(networks.paper_generator()) <= 26
+    assert reach(networks.attention_generator()) >= 100

@@ -1,0 +1,284 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from helpers import datasets, losses, networks, training
+from helpers.training import RECIPES, Models, Run, Settings
+
+SIZE = 32
+
+
+@pytest.fixture(scope="module")
+def images():
+    rng = np.random.default_rng(0)
+    return tuple(tf.constant(rng.uniform(-1, 1, (2, SIZE, SIZE, 3)), tf.float32) for _ in range(2))
+
+
+def tiny(network):
+    width = 4 if network == "attention" else None
+    return training.build_models(network, SIZE, width=width)
+
+
+def values(model):
+    return [v.numpy() for v in model.trainable_variables]
+
+
+def changed(before, model):
+    return any((a != b).any() for a, b in zip(before, values(model), strict=True))
+
+
+class Recorder:
+    """An optimizer that notes which variables it was given, with which gradients."""
+
+    def __init__(self):
+        self.seen = []
+
+    def apply_gradients(self, pairs):
+        self.seen.append([(g, v) for g, v in pairs])
+
+
+def step_eagerly(models, recipe, images):
+    """Run one step with recorders; eagerly, so that gradients can be looked at."""
+    recorders = training.Optimizers(Recorder(), Recorder(), Recorder())
+    tf.config.run_functions_eagerly(True)
+    try:
+        report = training.make_train_step(models, recorders, recipe)(*images, tf.constant([0, 0]))
+    finally:
+        tf.config.run_functions_eagerly(False)
+    return recorders, report
+
+
+@pytest.mark.parametrize("network", networks.NETWORKS)
+def test_each_update_reaches_its_own_network_alone(network, images):
+    models = tiny(network)
+    recorders, _ = step_eagerly(models, RECIPES[network], images)
+    for model, recorder in zip(models, recorders, strict=True):
+        (update,) = recorder.seen
+        assert [id(v) for _, v in update] == [id(v) for v in model.trainable_variables]
+        assert all(g is not None and np.isfinite(g).all() for g, _ in update)
+        assert any(abs(np.asarray(g)).max() > 0 for g, _ in update)
+
+
+def test_the_papers_generator_loss_sends_nothing_to_the_other_two(images):
+    """The dual path runs through the other generator, but its weights must not hear of it."""
+    models = tiny("paper")
+    before = [values(model) for model in models]
+    recipe = RECIPES["paper"]
+
+    def optimizers(which):
+        return training.Optimizers(
+            *(tf.keras.optimizers.SGD(1e-3 if i == which else 0.0) for i in range(3))
+        )
+
+    for which in range(3):
+        training.make_train_step(models, optimizers(which), recipe)(*images, tf.constant([0, 0]))
+        for i, model in enumerate(models):
+            assert changed(before[i], model) == (i == which)
+        before = [values(model) for model in models]
+
+
+def test_discriminator_update_stops_at_the_edits(images):
+    """Its gradient with respect to the generators is exactly none."""
+    models = tiny("paper")
+    added = None
+    with tf.GradientTape() as tape:
+        added = training.edit(images[0], models.generator_add(images[0]))
+        logits, _ = models.discriminator(tf.stop_gradient(added))
+        loss = losses.cross_entropy(logits, networks.GENERATED)
+    assert tape.gradient(loss, models.generator_add.trainable_variables) == [None] * len(
+        models.generator_add.trainable_variables
+    )
+
+
+def test_losses_of_a_step_by_hand(images):
+    """The paper's terms, computed again from the parts."""
+    models = tiny("paper")
+    recipe = RECIPES["paper"]
+    without, _ = images
+    residual = models.generator_add(without)
+    edited = training.edit(without, residual)
+    back = training.edit(edited, models.generator_remove(edited))
+    terms = training.direction_losses(
+        recipe,
+        models.discriminator,
+        without,
+        residual,
+        back,
+        None,
+        target=networks.REAL_WITH,
+        source=networks.REAL_WITHOUT,
+        seed=tf.constant([0, 0]),
+    )
+    logits, phi = models.discriminator(edited)
+    assert set(terms) == {"gan", "dual", "pixel", "perceptual"}
+    probability = tf.nn.softmax(logits).numpy()[:, networks.REAL_WITH]
+    assert float(terms["gan"]) == pytest.approx(-np.log(probability).mean(), rel=1e-4)
+    back_probability = tf.nn.softmax(models.discriminator(back)[0]).numpy()[
+        :, networks.REAL_WITHOUT
+    ]
+    assert float(terms["dual"]) == pytest.approx(-np.log(back_probability).mean(), rel=1e-4)
+    absolute = np.abs(residual.numpy()).sum((1, 2, 3)).mean()
+    assert float(terms["pixel"]) == pytest.approx(6.4e-3 * absolute, rel=1e-4)
+    distance = np.abs(phi.numpy() - models.discriminator(without)[1].numpy()).sum((1, 2, 3)).mean()
+    assert float(terms["perceptual"]) == pytest.approx(5e-6 * distance, rel=1e-3)
+
+
+def test_attention_recipe_has_cycle_and_mask_terms(images):
+    _, report = step_eagerly(tiny("attention"), RECIPES["attention"], images)
+    for direction in training.DIRECTIONS:
+        names = {n.split("/")[1] for n in report if n.startswith(direction)}
+        assert names == {"gan", "dual", "pixel", "cycle", "mask"}
+
+
+def test_the_generators_learn_to_please_a_fixed_discriminator(images):
+    models = tiny("attention")
+    models.discriminator.get_layer("logits").kernel.assign(
+        100 * models.discriminator.get_layer("logits").kernel  # untrained, it hardly sees a thing
+    )
+    recipe = dataclasses.replace(
+        RECIPES["attention"],
+        pixel=0.0,
+        cycle=0.0,
+        mask=1e-6,
+        learning_rate=2e-3,
+        discriminator_rate=0.0,
+    )
+    step = training.make_train_step(models, training.make_optimizers(models, recipe), recipe)
+    report = [
+        {k: float(v) for k, v in step(*images, tf.constant([0, i])).items()} for i in range(30)
+    ]
+    assert report[-1]["add/gan"] < report[0]["add/gan"] - 0.01
+    assert report[-1]["remove/gan"] < report[0]["remove/gan"] - 0.01
+
+
+def test_edit_clips():
+    image = tf.constant([[[[0.9, -0.9, 0.0]]]])
+    np.testing.assert_allclose(training.edit(image, image), [[[[1, -1, 0]]]])
+
+
+def test_augment_depends_on_its_seed_alone_and_lets_gradients_pass(images):
+    seed, other = tf.constant([1, 2]), tf.constant([1, 3])
+    first = training.augment(images[0], seed)
+    np.testing.assert_array_equal(first, training.augment(images[0], seed))
+    assert np.abs(first - training.augment(images[0], other)).mean() > 0.01
+    with tf.GradientTape() as tape:
+        tape.watch(images[0])
+        loss = tf.reduce_sum(training.augment(images[0], seed))
+    assert np.abs(tape.gradient(loss, images[0])).max() > 0
+
+
+def test_spectral_convolution_divides_by_the_largest_singular_value_and_stays_in_float32():
+    layer = networks.SpectralConvolution(
+        8, 3, padding="same", use_bias=True, dtype="mixed_bfloat16"
+    )
+    x = tf.random.stateless_uniform((1, 8, 8, 4), (1, 2))
+    before = None
+    for _ in range(30):
+        y = layer(x, training=True)
+        if before is None:
+            before = layer.kernel.numpy()
+    np.testing.assert_array_equal(layer.kernel.numpy(), before)
+    assert (before != tf.cast(tf.cast(before, tf.bfloat16), tf.float32).numpy()).any()
+    largest = np.linalg.svd(before.reshape(-1, 8))[1][0]
+    expected = tf.nn.conv2d(x, before / largest, 1, "SAME")
+    np.testing.assert_allclose(tf.cast(y, tf.float32), expected, atol=0.02)
+
+
+# --- runs -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def split(celeba):
+    return datasets.open_split(celeba, "Eyeglasses")
+
+
+def settings(**changes):
+    defaults = {"attribute": "Eyeglasses", "data": "celeba", "size": SIZE, "width": 4, "batch": 2}
+    return Settings(**(defaults | changes))
+
+
+def all_weights(run):
+    return [w.numpy() for model in (*run.models, *run.averaged) for w in model.weights]
+
+
+def test_a_resumed_run_ends_with_bitwise_the_same_weights(split, tmp_path):
+    whole = Run(tmp_path / "whole", settings(), split, dtype="float32")
+    whole.train(steps=6, progress=False)
+    first = Run(tmp_path / "broken", settings(), split, dtype="float32")
+    first.train(steps=3, progress=False)
+    second = Run(tmp_path / "broken", settings(), split, dtype="float32")
+    assert second.step == 3
+    second.train(steps=6, progress=False)
+    for a, b in zip(all_weights(whole), all_weights(second), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_run_leaves_previews_logs_and_weights_that_load(split, tmp_path):
+    run = Run(tmp_path / "run", settings(), split, dtype="float32")
+    history = run.train(steps=2, preview_every=1, progress=False)
+    assert [entry["step"] for entry in history] == [0]
+    assert sorted(p.name for p in (tmp_path / "run" / "previews").iterdir()) == [
+        "step-000001.png",
+        "step-000002.png",
+    ]
+    assert list((tmp_path / "run" / "logs").glob("events*"))
+    generator, card = training.load_generator(run.weights_path("add"))
+    assert card["direction"] == "add" and card["steps"] == 2 and card["network"] == "attention"
+    image = np.random.default_rng(0).uniform(-1, 1, (1, SIZE, SIZE, 3)).astype("float32")
+    np.testing.assert_allclose(generator(image), run.averaged[0](image), atol=5e-3)
+
+
+def test_other_settings_in_the_same_folder_are_refused_with_the_difference(split, tmp_path):
+    Run(tmp_path / "run", settings(), split, dtype="float32")
+    with pytest.raises(training.TrainingError, match="batch: 2 there, 4 now"):
+        Run(tmp_path / "run", settings(batch=4), split, dtype="float32")
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(split, tmp_path):
+    run = Run(tmp_path / "run", settings(), split, dtype="float32")
+    run.train(steps=1, progress=False)
+    run.models.generator_add.get_layer("heads").bias.assign([np.nan] * 4)
+    run._step.assign(10)
+    with pytest.raises(training.TrainingError, match=r"at step 10.*of step 1, is kept"):
+        run.train(steps=20, progress=False)
+    again = Run(tmp_path / "run", settings(), split, dtype="float32")
+    assert again.step == 1 and all(np.isfinite(w).all() for w in all_weights(again))
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "text", "other network"])
+def test_damaged_weights_are_named(damage, tmp_path):
+    path = tmp_path / "glasses-add.npz"
+    generator = networks.attention_generator(SIZE, 4)
+    card = {"size": SIZE, "width": 4, "network": "attention", "direction": "add"}
+    training.save_generator(path, generator, card)
+    if damage == "missing":
+        path.unlink()
+    elif damage == "cut":
+        path.write_bytes(path.read_bytes()[:1000])
+    elif damage == "text":
+        path.write_text("hello")
+    else:
+        training.save_generator(path, generator, card | {"network": "paper"})
+    with pytest.raises(training.TrainingError, match="glasses-add.npz"):
+        training.load_generator(path)
+
+
+def test_weights_files_hold_no_pickle(tmp_path):
+    path = tmp_path / "w.npz"
+    training.save_generator(path, networks.attention_generator(SIZE, 4), {"size": SIZE})
+    with np.load(path, allow_pickle=False) as file:
+        assert json.loads(str(file["card"])) == {"size": SIZE}
+        assert {file[n].dtype for n in file.files if n != "card"} == {np.dtype("float16")}
+
+
+def test_preview_shows_the_residual_at_a_fixed_range(images):
+    models = Models(*tiny("attention"))
+    sheet = training.preview_sheet(*models[:2], *(i.numpy() for i in images))
+    assert sheet.shape == (6 * SIZE, 2 * SIZE, 3)
+    residual = models.generator_add(images[0]).numpy()
+    np.testing.assert_array_equal(
+        sheet[2 * SIZE : 3 * SIZE, :SIZE], datasets.to_bytes(np.clip(residual[0], -1, 1))
+    )
