@@ -197,7 +197,7 @@ def roll_hat(rng, person) -> SimpleNamespace:
     other = np.array(bright[rng.integers(len(bright))], np.float32)
     head, pose = person.head, person.pose
     low = {"beanie": -21, "cap": -20, "beret": -26, "headscarf": -26, "bucket": -21}.get(kind, -23)
-    sides = {"beanie": 12, "beret": 8, "headscarf": 16, "cap": 9, "bucket": 4}.get(kind, 4)
+    sides = {"beanie": 12, "beret": 8, "headscarf": 16, "cap": 5, "bucket": 4}.get(kind, 4)
     room = {"beanie": 2.2, "beret": 2.0, "headscarf": 1.6, "cap": 2.0}.get(kind, 2.0)
     return SimpleNamespace(
         kind=kind,
@@ -338,10 +338,10 @@ def _cap(canvas, person, hat) -> None:
     d, edge, nx, ny, nz = _dome(hat, x, y, tall)
     # The visor points at the viewer: a sickle below the crown's edge, moved by the turn.
     vx = x - np.float32(person.pose.yaw * 16)
-    half = hat.half * 0.93 * hat.brim
+    half = (hat.half + 1.5) * min(hat.brim, 1.0)
     t2 = np.clip((vx / half) ** 2, 0, 1.4)
-    low = 5.5 - 4 * person.pose.pitch - 9 * t2 + 10 * t2**2 * 0.6
-    top = -5.5 + 6.5 * t2
+    low = 6.5 - 6 * person.pose.pitch - 7 * t2 + 6 * t2**2
+    top = -6.0 + 9.0 * t2
     visor = np.maximum(np.maximum(y - low, top - y), abs(vx) - half)
     _shadow(canvas, hat, y - np.maximum(low, edge), window, 8, 0.32, light)
     seams = 1 - 0.22 * np.exp(-((x / 0.7) ** 2))
@@ -459,7 +459,7 @@ def _beret(canvas, person, hat) -> None:
     cx = hat.lean * 7.0
     tall = 17.0 * hat.tall
     puff = ellipse(x - cx, y + tall * 0.72 + hat.lean * 0.13 * x, hat.half + 7, tall)
-    base = np.maximum(abs(x) - hat.half, np.maximum(y - edge, -12 - y))
+    base = np.where(y < 0, ellipse(x, y, hat.half, 15.0), abs(x) - hat.half)
     d = np.minimum(puff, base)
     d = np.maximum(d, y - edge)
     nx = np.clip((x - cx) / (hat.half + 7), -0.95, 0.95)

@@ -339,7 +339,7 @@ def _draw_background(canvas: Canvas, person) -> None:
     rng = _stream(person.seed, 20)
     size = canvas.size
     calm = rng.random() < 0.65
-    base = rng.uniform(0.03, 0.95) * np.clip(rng.normal(0.75, 0.07 if calm else 0.25, 3), 0.06, 1)
+    base = rng.uniform(0.03, 0.95) * np.clip(rng.normal(0.75, 0.07 if calm else 0.2, 3), 0.06, 1)
     kind = rng.integers(4)
     spread = rng.uniform(0.06, 0.22) if kind == 0 else rng.uniform(0.2, 0.5)
     hue = rng.normal(0, 0.12 if calm else 0.35, 3)
@@ -586,8 +586,8 @@ def _draw_beard(albedo, canvas, person) -> None:
     hair = mix(person.hair.colour, linear(36, 30, 28), 0.35)
     darken(albedo, window, beard.shadow * low, (1, 0.9, 0.8))
     if beard.dense:
-        s = across * 5.5 + across * np.sin(y * 0.2)
-        noise = look_up(beard.table, s + 7 * y) * 0.6 + look_up(beard.table, s * 0.37 + y * 2.2)
+        # Two sets of slanted hairs, crossing, so that neither shows as a pattern.
+        noise = look_up(beard.table, 10 * x + 2.6 * y) + look_up(beard.table, 9 * x - 3.1 * y)
         grain = 0.35 if beard.kind == "stubble" else 0.28
         strength = np.clip(area * beard.dense * (1 + grain * noise), 0, 1)
         paint(albedo, window, strength, hair[:, None, None] * (1 + 0.4 * noise))
@@ -655,7 +655,7 @@ def _draw_brow(albedo, canvas, person, side) -> None:
     ends = ramp(t, -1.08, -0.72) * ramp(t, 1.12, 0.85)
     hairs = look_up(eyes.table, u * 13 + dy * 10 * (0.4 + t))
     body = np.clip((thick - abs(dy - middle)) / 1.3 + 0.5, 0, 1)
-    strength = np.clip(body * ends * eyes.brow_dense * (1 + 0.4 * hairs), 0, 1)
+    strength = np.clip(body * ends * eyes.brow_dense * (1 + 0.25 * hairs), 0, 1)
     paint(albedo, window, strength, eyes.brow)
 
 
@@ -743,6 +743,8 @@ def _draw_head(canvas: Canvas, person, wrap) -> SimpleNamespace:
     eyes = [_draw_eye(albedo, canvas, person, side) for side in (-1, 1)]
     for side in (-1, 1):
         _draw_brow(albedo, canvas, person, side)
+    for eye in eyes:  # their own highlight comes below
+        shine[eye.window] *= 1 - eye.open
     nx, ny, nz = normals(height, canvas.unit)
     lit = shade(person.light, nx, ny, nz, wrap)
     face = albedo[(slice(None), *window)] * lit
@@ -772,6 +774,11 @@ def _strands(canvas, hair, window, head):
     fine = look_up(hair.table, s * 12)
     broad = look_up(hair.table, s * 2.3 + 700)
     return 0.55 * fine + 0.65 * broad, s
+
+
+def _tuck(hair, y):
+    """How far the ends of hair that stops at the jaw curl in."""
+    return 0.09 * np.maximum(y - (hair.end - 13), 0) ** 1.6
 
 
 def _paint_hair(canvas, person, window, coverage, noise, dark=1.0) -> None:
@@ -804,7 +811,7 @@ def _draw_back_hair(canvas, person, hat) -> None:
     tall = head.top + hair.top + centre
     upper = ellipse(x, y - centre, wide, tall)
     flare = 0.05 * np.maximum(y, 0) if hair.end > 50 else -0.12 * np.maximum(y - 15, 0)
-    sides = abs(x) - wide - flare
+    sides = abs(x) - wide - flare + _tuck(hair, y)
     d = np.where(y < centre, upper, sides)
     if hair.style == "curls":
         d = ellipse(x, y - 8, wide + 2, head.top + hair.top + 6)
@@ -834,7 +841,9 @@ def _draw_front_hair(canvas, person, hat) -> None:
     if hair.style == "afro":
         outer = ellipse(x, y + 12, wide, tall)
     elif hair.end > 20:
-        outer = np.where(y < centre, outer, abs(x) - wide - 0.04 * np.maximum(y, 0))
+        outer = np.where(
+            y < centre, outer, abs(x) - wide - 0.04 * np.maximum(y, 0) + _tuck(hair, y)
+        )
         if hair.style == "curls":
             outer = ellipse(x, y - 8, wide + 2, head.top + hair.top + 6)
     else:
