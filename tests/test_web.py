@@ -1,13 +1,38 @@
 """The page in a real browser: fake webcam, uploads, errors in words, and nothing sent anywhere."""
 
+import base64
+import contextlib
+import functools
+import http.server
+import io
 import json
+import shutil
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
+import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parent.parent
 ALIGNMENT = ROOT / "web" / "test" / "alignment.json"
+
+# Eyes and mouth of scikit-image's astronaut, a public-domain portrait of 512 x 512.
+EYES_AND_MOUTH = np.array([[202.8, 100.8], [246.3, 103.0], [223.3, 145.5]])
+
+FLAGS = [
+    "--no-sandbox",  # root has no sandbox
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+]
+FAKE_CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+PATIENCE = 60_000  # ms; machines that build this are slow and busy
+
+pytestmark = pytest.mark.slow
 
 FACES = {
     "a large face, tilted": ([[150, 120], [236, 140], [180, 230]], 128),
@@ -62,6 +87,579 @@ def test_alignment_fixture_is_what_python_computes():
         np.testing.assert_allclose(old["transform"], new["transform"], atol=1e-5)
         for part in ("crop", "pasted"):
             np.testing.assert_allclose(old[part], new[part], atol=1)
+
+
+def test_the_unit_tests_of_the_page_pass(page_folder):
+    from helpers.page import find_node
+
+    done = find_node().run("test", cwd=ROOT / "web")
+    assert done.returncode == 0, done.stdout
+
+
+# --- A model that needs no training ---------------------------------------------------------
+
+
+def write_stand_in(folder, grey, size=128):
+    """Write a graph model, by hand, that paints two rings of one grey where glasses would be."""
+    folder.mkdir(parents=True)
+    y, x = np.mgrid[:size, :size]
+    rings = [np.exp(-(((np.hypot(x - cx, y - 65.8) - 11) / 3) ** 2)) for cx in (50.1, 77.6)]
+    mask = np.maximum(*rings)[None, :, :, None].astype("<f4")
+    paint = np.full((1, 1, 1, 3), grey, "<f4")
+    constants = {"mask": mask, "paint": paint}
+
+    def shape(sides):
+        return {"dim": [{"size": str(side)} for side in sides]}
+
+    def end(name):
+        return {f"{name}:0": {"name": f"{name}:0", "dtype": "DT_FLOAT", "tensorShape": image}}
+
+    image, kind = shape((1, size, size, 3)), {"type": "DT_FLOAT"}
+    nodes = [{"name": "image", "op": "Placeholder", "attr": {"dtype": kind}}]
+    for name, value in constants.items():
+        tensor = {"tensor": {"dtype": "DT_FLOAT", "tensorShape": shape(value.shape)}}
+        nodes.append({"name": name, "op": "Const", "attr": {"dtype": kind, "value": tensor}})
+    nodes.append({"name": "gap", "op": "Sub", "input": ["paint", "image"], "attr": {"T": kind}})
+    nodes.append({"name": "residual", "op": "Mul", "input": ["mask", "gap"], "attr": {"T": kind}})
+    weights = [
+        {"name": name, "shape": list(value.shape), "dtype": "float32"}
+        for name, value in constants.items()
+    ]
+    model = {
+        "format": "graph-model",
+        "signature": {"inputs": end("image"), "outputs": end("residual")},
+        "modelTopology": {"node": nodes, "versions": {"producer": 1}},
+        "weightsManifest": [{"paths": ["weights.bin"], "weights": weights}],
+    }
+    (folder / "model.json").write_text(json.dumps(model))
+    (folder / "weights.bin").write_bytes(mask.tobytes() + paint.tobytes())
+    face = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
+    residual = (mask * (paint - (face / 127.5 - 1)))[0].astype("<f4")
+    check = {
+        "size": size,
+        "image": base64.b64encode(face.tobytes()).decode(),
+        "residual": base64.b64encode(residual.tobytes()).decode(),
+        "tolerance": 0.02,
+    }
+    (folder / "check.json").write_text(json.dumps(check))
+
+
+def write_stand_ins(models):
+    shutil.rmtree(models, ignore_errors=True)
+    entries = []
+    for attribute in ("glasses", "hat"):
+        for direction, grey in (("add", -0.9), ("remove", 0.7)):
+            name = f"{attribute}-{direction}"
+            write_stand_in(models / name, grey)
+            entries.append(
+                {
+                    "attribute": attribute,
+                    "direction": direction,
+                    "path": f"{name}/model.json",
+                    "size": 128,
+                    "bytes": (models / name / "weights.bin").stat().st_size,
+                    "parameters": 0,
+                    "network": "two rings",
+                    "data": "nothing",
+                    "licence": "Apache-2.0",
+                }
+            )
+    (models / "manifest.json").write_text(json.dumps({"version": 1, "models": entries}))
+
+
+# --- Sites, browsers, pages -----------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def page_folder():
+    from helpers.page import build_page
+
+    return build_page(ROOT)
+
+
+@pytest.fixture(scope="module")
+def stand_in_folder(page_folder, tmp_path_factory):
+    """The page with models that draw rings."""
+    folder = tmp_path_factory.mktemp("site") / "page"
+    shutil.copytree(page_folder, folder)
+    write_stand_ins(folder / "models")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def models_folder(page_folder, stand_in_folder):
+    """The page with the course's own models, as long as it has some."""
+    return page_folder if (page_folder / "models/manifest.json").is_file() else stand_in_folder
+
+
+@contextlib.contextmanager
+def served(folder):
+    """Serve a folder as `course.py web` does, from a thread; gives the address."""
+    import asyncio
+
+    from helpers.server import open_server
+
+    loop, started, ports = asyncio.new_event_loop(), threading.Event(), []
+
+    def run():
+        async def start():
+            ports.append(open_server(folder, 0)[1])
+            started.set()
+
+        loop.run_until_complete(start())
+        loop.run_forever()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    assert started.wait(10)
+    try:
+        yield f"http://127.0.0.1:{ports[0]}"
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def site(stand_in_folder):
+    with served(stand_in_folder) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def astronaut():
+    from skimage import data
+
+    return data.astronaut()
+
+
+@pytest.fixture(scope="module")
+def camera_frame(astronaut):
+    """What the fake webcam shows, (480, 640, 3), and where the eyes and the mouth are in it."""
+    frame = np.full((480, 640, 3), 150, np.uint8)
+    frame[:, 80:560] = Image.fromarray(astronaut).resize((480, 480), Image.Resampling.LANCZOS)
+    return frame, (EYES_AND_MOUTH + 0.5) * 480 / 512 - 0.5 + [80, 0]
+
+
+@pytest.fixture(scope="module")
+def playwright():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as running:
+        yield running
+
+
+def launch(playwright, *flags):
+    from browser import find_browser
+
+    return playwright.chromium.launch(executable_path=find_browser(), args=[*FLAGS, *flags])
+
+
+@pytest.fixture(scope="module")
+def browser(playwright, camera_frame, tmp_path_factory):
+    """A browser whose webcam plays the astronaut: an .mjpeg is JPEGs one after another."""
+    film = tmp_path_factory.mktemp("film") / "astronaut.mjpeg"
+    jpeg = io.BytesIO()
+    Image.fromarray(camera_frame[0]).save(jpeg, "JPEG", quality=95)
+    film.write_bytes(jpeg.getvalue() * 5)
+    running = launch(playwright, *FAKE_CAMERA, f"--use-file-for-fake-video-capture={film}")
+    yield running
+    running.close()
+
+
+class Visit:
+    """An open page, everything that it asked for, and everything that it complained about."""
+
+    def __init__(self, browser, address, query="?backend=wasm", prepare=lambda page: None):
+        self.origin = address
+        self.context = browser.new_context(viewport={"width": 1280, "height": 900})
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(PATIENCE)
+        self.requests, self.errors = [], []
+        self.context.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
+        prepare(self.page)
+        self.page.goto(f"{address}/{query}")
+
+    @property
+    def data(self):
+        return self.page.eval_on_selector("main", "main => ({...main.dataset})")
+
+    def wait_for_result(self, after=0):
+        """Wait for a result newer than number `after`; return what the page says about it."""
+        self.page.wait_for_function(
+            """after => {
+                const { state, result, faces } = document.querySelector("main").dataset;
+                return state === "problem" || (state === "ready" && result > after && faces > 0);
+            }""",
+            arg=after,
+        )
+        notice = self.page.locator(".notice")
+        assert notice.count() == 0, notice.first.inner_text()
+        return self.data
+
+    def problem(self):
+        """Wait for a message; return its code and its text."""
+        notice = self.page.locator(".notice")
+        notice.wait_for()
+        return notice.get_attribute("data-problem"), notice.inner_text()
+
+    def choose(self, name):
+        before = int(self.data["result"])
+        self.page.get_by_role("radio", name=name).check()
+        return self.wait_for_result(before)
+
+    def upload(self, path):
+        before = int(self.data.get("result", 0))
+        self.page.set_input_files("input[type=file]", path)
+        return before
+
+    def picture(self, selector):
+        """Return the pixels of a canvas, uint8 (height, width, 3)."""
+        address = self.page.eval_on_selector(selector, "canvas => canvas.toDataURL()")
+        png = base64.b64decode(address.split(",")[1])
+        return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+
+    def before_and_after(self):
+        return self.picture("canvas.before"), self.picture("canvas.after")
+
+    def nothing_left(self):
+        """Nothing was asked of any other machine, and the browser had nothing to complain about."""
+        foreign = [
+            url for url in self.requests if not url.startswith((self.origin, f"blob:{self.origin}"))
+        ]
+        assert foreign == [] and self.errors == []
+
+
+@pytest.fixture
+def visit(browser):
+    visits = []
+
+    def open_page(*arguments, browser=browser, **options):
+        visits.append(Visit(browser, *arguments, **options))
+        return visits[-1]
+
+    yield open_page
+    for each in visits:
+        each.context.close()
+
+
+def change_around_eyes(before, after, landmarks):
+    """Return the mean change around the eyes, in grey levels, and the largest outside the crop."""
+    from helpers import alignment
+
+    transform = alignment.similarity(landmarks)
+    height, width = before.shape[:2]
+    points = np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1)
+    x, y = np.moveaxis(points @ transform[:, :2].T + transform[:, 2], -1, 0)
+    change = np.abs(after.astype(int) - before).max(axis=2)
+    eyes = (abs(x - 63.8) < 30) & (abs(y - 65.8) < 16)
+    # The page's landmarks may differ from ours by some pixels.
+    outside = (abs(x - 63.5) > 74) | (abs(y - 63.5) > 74)
+    assert eyes.sum() > 1000 and outside.sum() > 1000
+    return change[eyes].mean(), change[outside].max()
+
+
+def mirrored(landmarks, width):
+    flipped = [[width - 1 - x, y] for x, y in landmarks]
+    return [flipped[1], flipped[0], flipped[2]]
+
+
+# --- The webcam -----------------------------------------------------------------------------
+
+
+def test_webcam_face_gets_glasses_and_nothing_else_changes(models_folder, visit, camera_frame):
+    frame, landmarks = camera_frame
+    with served(models_folder) as address:
+        visited = visit(address)
+        page = visited.page
+        visited.wait_for_result()  # of the sample
+        page.get_by_role("button", name="Use camera").click()
+        page.get_by_text("Live.").wait_for()
+        live = visited.wait_for_result(int(visited.data["result"]))
+        assert live["faces"] == "1"
+        page.get_by_role("button", name="Take a photo").click()
+        page.get_by_text("1 face: glasses added").wait_for()
+        before, after = visited.before_and_after()
+
+        assert before.shape == frame.shape
+        # Mirrored. (The fake webcam shifts brightness a little, as video ranges do.)
+        assert np.abs(before - frame[:, ::-1].astype(int)).mean() < 12
+        eyes, elsewhere = change_around_eyes(before, after, mirrored(landmarks, 640))
+        assert eyes > 3
+        assert elsewhere == 0
+
+        page.get_by_label("Mirror").uncheck()
+        page.get_by_role("button", name="Back to live").click()
+        page.get_by_text("Live.").wait_for()
+        number = int(visited.data["result"])
+        visited.wait_for_result(number + 3)
+        page.get_by_role("button", name="Take a photo").click()
+        page.get_by_text("1 face: glasses added").wait_for()
+        assert np.abs(visited.picture("canvas.before") - frame.astype(int)).mean() < 12
+        page.get_by_role("button", name="Stop camera").click()
+        visited.nothing_left()
+
+
+def test_live_frames_leak_no_tensors(site, visit):
+    visited = visit(site)
+    still = visited.wait_for_result()
+    visited.page.get_by_role("button", name="Use camera").click()
+    live = visited.wait_for_result(int(still["result"]) + 15)
+    assert live["tensors"] == still["tensors"]
+
+
+def test_refused_camera_is_explained(site, visit, playwright):
+    with contextlib.closing(launch(playwright, "--use-fake-device-for-media-stream")) as other:
+        visited = visit(site, browser=other)
+        visited.wait_for_result()
+        visited.page.get_by_role("button", name="Use camera").click()
+        code, words = visited.problem()
+        assert code == "camera-denied" and "Allow it" in words
+        # The way on: a photo still works, and the message goes away.
+        visited.page.get_by_role("button", name="Drawn face 4").click()
+        visited.page.locator(".notice").wait_for(state="detached")
+
+
+def test_missing_camera_is_explained(site, visit, playwright):
+    flags = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream=device-count=0"]
+    with contextlib.closing(launch(playwright, *flags)) as other:
+        visited = visit(site, browser=other)
+        visited.wait_for_result()
+        visited.page.get_by_role("button", name="Use camera").click()
+        code, words = visited.problem()
+        assert code == "camera-none" and "No camera" in words
+
+
+# --- Photos ---------------------------------------------------------------------------------
+
+
+def test_uploaded_photo_keeps_its_size_and_its_background(
+    models_folder, visit, astronaut, tmp_path
+):
+    large = Image.fromarray(astronaut).resize((1536, 1536), Image.Resampling.LANCZOS)
+    large.save(tmp_path / "astronaut.png")
+    landmarks = (EYES_AND_MOUTH + 0.5) * 3 - 0.5
+    with served(models_folder) as address:
+        visited = visit(address)
+        visited.wait_for_result()
+        for direction in ("add", "remove"):
+            number = visited.upload(tmp_path / "astronaut.png")
+            visited.wait_for_result(number)
+            if direction == "remove":
+                visited.choose("remove")
+            before, after = visited.before_and_after()
+            assert np.array_equal(before, np.asarray(large))
+            eyes, elsewhere = change_around_eyes(before, after, landmarks)
+            assert elsewhere == 0
+            if direction == "add":
+                assert eyes > 3
+        assert visited.picture(".pictures figure:nth-child(1) canvas").shape == (128, 128, 3)
+        visited.nothing_left()
+
+
+def test_crop_is_the_one_that_python_cuts(site, visit, astronaut, tmp_path):
+    """Both find the face with detectors of their own; the crops agree to a pixel or two."""
+    from helpers import alignment
+
+    Image.fromarray(astronaut).save(tmp_path / "astronaut.png")
+    visited = visit(site)
+    visited.wait_for_result()
+    visited.wait_for_result(visited.upload(tmp_path / "astronaut.png"))
+    crop = visited.picture(".pictures figure:nth-child(1) canvas").astype(int)
+    ours = alignment.crop_face(astronaut, alignment.similarity(EYES_AND_MOUTH))
+    far = alignment.crop_face(astronaut, alignment.similarity(EYES_AND_MOUTH + [6, 6]))
+    assert np.abs(crop - ours).mean() < 0.6 * np.abs(far.astype(int) - ours).mean()
+
+
+def test_photo_turned_by_exif_is_shown_upright(site, visit, astronaut, tmp_path):
+    upright = Image.fromarray(astronaut).crop((0, 0, 512, 400))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held on its side: turn by 90 degrees clockwise
+    upright.rotate(90, expand=True).save(tmp_path / "phone.jpg", exif=exif, quality=95)
+    visited = visit(site)
+    visited.wait_for_result()
+    assert visited.wait_for_result(visited.upload(tmp_path / "phone.jpg"))["faces"] == "1"
+    before, after = visited.before_and_after()
+    assert before.shape == (400, 512, 3)
+    assert np.abs(before - np.asarray(upright).astype(int)).mean() < 4
+    eyes, elsewhere = change_around_eyes(before, after, EYES_AND_MOUTH)
+    assert eyes > 3 and elsewhere == 0
+
+
+def test_every_face_of_a_group_is_edited(site, visit, astronaut, tmp_path):
+    face = Image.fromarray(astronaut).crop((110, 0, 340, 230))
+    group = Image.new("RGB", (800, 400), (120, 130, 140))
+    places = [(60, 80), (500, 60)]
+    for place in places:
+        group.paste(face, place)
+    group.save(tmp_path / "group.png")
+    visited = visit(site)
+    visited.wait_for_result()
+    assert visited.wait_for_result(visited.upload(tmp_path / "group.png"))["faces"] == "2"
+    before, after = visited.before_and_after()
+    for place in places:
+        eyes, _ = change_around_eyes(before, after, EYES_AND_MOUTH - [110, 0] + place)
+        assert eyes > 3
+
+
+def test_bad_files_are_explained_and_the_page_goes_on(site, visit, tmp_path):
+    (tmp_path / "text.jpg").write_text("not a picture")
+    (tmp_path / "empty.png").write_bytes(b"")
+    y, x = np.mgrid[:300, :400]
+    hills = np.stack([x / 2, 90 + 40 * np.sin(x / 40) + y / 4, y / 2], -1).clip(0, 255)
+    Image.fromarray(hills.astype(np.uint8)).save(tmp_path / "hills.png")
+    expected = {
+        "text.jpg": ("photo-unreadable", "text.jpg"),
+        "empty.png": ("photo-empty", "empty.png"),
+        "hills.png": ("no-face", "looks towards the camera"),
+    }
+    visited = visit(site)
+    visited.wait_for_result()
+    for name, (code, words) in expected.items():
+        visited.upload(tmp_path / name)
+        visited.page.locator(f"[data-problem={code}]").wait_for()
+        assert words in visited.problem()[1]
+    visited.page.get_by_role("button", name="Drawn face 2").click()
+    visited.page.locator(".notice").wait_for(state="detached")
+    assert visited.wait_for_result()["faces"] == "1"
+
+
+# --- Models ---------------------------------------------------------------------------------
+
+
+def test_browser_and_keras_compute_the_same(models_folder, visit):
+    """Each model's check.json holds what Keras computed when it was exported."""
+    entries = json.loads((models_folder / "models/manifest.json").read_text())["models"]
+    with served(models_folder) as address:
+        visited = visit(address)
+        visited.wait_for_result()
+        for entry in entries:
+            visited.page.get_by_role("radio", name=entry["attribute"]).check()
+            visited.page.get_by_role("radio", name=entry["direction"]).check()
+            visited.page.wait_for_selector("main[data-state=ready][data-difference]")
+            # 1e-3 for the arithmetic, and what float16 weights may move a residual.
+            assert float(visited.data["difference"]) < 1e-3 + 3e-3, entry["path"]
+
+
+def corrupted(stand_in_folder, change):
+    """Return a body of check.json in which the residual is changed."""
+    check = json.loads((stand_in_folder / "models/glasses-add/check.json").read_text())
+    residual = np.frombuffer(base64.b64decode(check["residual"]), "<f4").copy()
+    residual[5000] += change
+    return json.dumps({**check, "residual": base64.b64encode(residual.tobytes()).decode()})
+
+
+@pytest.mark.parametrize("change", [0.05, np.nan])
+def test_model_that_computes_wrong_numbers_is_not_used(site, visit, stand_in_folder, change):
+    body = corrupted(stand_in_folder, change)
+
+    def prepare(page):
+        page.route("**/check.json", lambda route: route.fulfill(body=body))
+
+    code, words = visit(site, prepare=prepare).problem()
+    assert code == "no-backend" and "self-test" in words
+
+
+@pytest.mark.parametrize(
+    ("pattern", "answer", "code", "words"),
+    [
+        ("**/manifest.json", {"status": 404, "body": "404"}, "models-missing", "course.py export"),
+        ("**/manifest.json", {"body": '{"models": []}'}, "models-missing", "empty"),
+        ("**/manifest.json", {"body": "<!doctype html>"}, "models-missing", "course.py export"),
+        ("**/model.json", {"body": "<!doctype html><p>Hello"}, "model-broken", "a web page"),
+        ("**/model.json", {"status": 404, "body": "404"}, "model-broken", "404"),
+        ("**/weights.bin", {"body": "short"}, "model-broken", "5 of"),
+        ("**/blazeface*.bin", {"status": 404, "body": "404"}, "model-broken", "blazeface"),
+    ],
+)
+def test_missing_or_broken_models_are_explained(site, visit, pattern, answer, code, words):
+    def prepare(page):
+        page.route(pattern, lambda route: route.fulfill(**answer))
+
+    visited = visit(site, prepare=prepare)
+    found, text = visited.problem()
+    assert found == code and words in text
+    assert visited.page.locator("progress").count() == 0
+    # The way on, once the file is there.
+    visited.page.unroute(pattern)
+    visited.page.get_by_role("button", name="Try again").click()
+    assert visited.wait_for_result()["faces"] == "1"
+
+
+def test_imitated_gpus_are_passed_over(site, visit):
+    """This browser has no GPU, so of all backends WASM is the first that is fast and right."""
+    visited = visit(site, query="")
+    assert visited.wait_for_result()["backend"] == "wasm"
+    assert not [error for error in visited.errors if "Content Security" in error]
+
+
+# --- Hosts ----------------------------------------------------------------------------------
+
+
+VIOLATION = """address => new Promise(resolve => {
+    addEventListener("securitypolicyviolation", event => resolve(event.effectiveDirective));
+    fetch(address).then(() => resolve("sent"), () => setTimeout(resolve, 500, "not refused"));
+})"""
+
+
+def test_any_static_host_will_do_and_nothing_can_leave(stand_in_folder, visit, tmp_path):
+    """Under a sub-path, from a server that sends no headers of ours; the policy still holds."""
+    (tmp_path / "some").mkdir()
+    shutil.copytree(stand_in_folder, tmp_path / "some" / "where")
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    handler = functools.partial(Quiet, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        origin = f"http://127.0.0.1:{server.server_port}"
+        visited = visit(origin, query="some/where/?backend=wasm")
+        assert visited.wait_for_result()["faces"] == "1"
+        visited.nothing_left()
+        elsewhere = f"http://localhost:{server.server_port}/"
+        assert visited.page.evaluate(VIOLATION, elsewhere) == "connect-src"
+        (worker,) = visited.page.workers
+        assert worker.evaluate(VIOLATION, elsewhere) == "connect-src"
+        server.shutdown()
+
+
+def test_page_opened_as_a_file_says_what_to_do(stand_in_folder, browser):
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto((stand_in_folder / "index.html").as_uri())
+    page.get_by_text("course.py web").wait_for()
+    assert "has not started" in page.inner_text("body")
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_is_wider_than_a_phone(site, browser, scheme):
+    context = browser.new_context(viewport={"width": 360, "height": 740}, color_scheme=scheme)
+    page = context.new_page()
+    page.goto(f"{site}/?backend=wasm")
+    page.wait_for_selector("main[data-state=ready][data-faces]", timeout=PATIENCE)
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    context.close()
+
+
+def test_slider_and_switches_work_from_the_keyboard(site, visit):
+    visited = visit(site)
+    visited.wait_for_result()
+    page = visited.page
+    page.get_by_role("slider").focus()
+    page.keyboard.press("End")
+    clip = "getComputedStyle(document.querySelector('canvas.after')).clipPath"
+    assert "100%" in page.evaluate(clip)
+    page.keyboard.press("Home")
+    assert "100%" not in page.evaluate(clip)
+    page.get_by_role("radio", name="add").focus()
+    number = int(visited.data["result"])
+    page.keyboard.press("ArrowRight")
+    visited.wait_for_result(number)
+    assert page.get_by_role("radio", name="remove").is_checked()
 
 
 if __name__ == "__main__":  # after a change in helpers/alignment.py: python tests/test_web.py

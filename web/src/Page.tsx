@@ -55,6 +55,7 @@ export function Page() {
         data-state={state}
         data-backend={engine?.backend}
         data-difference={inverter.difference}
+        data-result={shown?.number}
         data-faces={result?.faces}
         data-milliseconds={result && Math.round(shown.milliseconds)}
         data-first-result={inverter.firstResult}

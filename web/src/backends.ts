@@ -13,6 +13,9 @@ export async function useBackend(backend: Backend): Promise<void> {
   await ready();
 }
 
+/** Renderers that compute on the processor, which WASM does faster. */
+const SOFTWARE = /swiftshader|llvmpipe|softpipe|basic render|software/i;
+
 const load: Record<Backend, () => Promise<unknown>> = {
   async webgpu() {
     const gpu = (navigator as { gpu?: { requestAdapter(): Promise<Adapter | null> } }).gpu;
@@ -26,12 +29,14 @@ const load: Record<Backend, () => Promise<unknown>> = {
   },
 
   async webgl() {
-    // Browsers refuse this request where WebGL is imitated in software.
     const probe = new OffscreenCanvas(1, 1).getContext("webgl2", {
-      failIfMajorPerformanceCaveat: true,
+      failIfMajorPerformanceCaveat: true, // meant to refuse software, but not everywhere does it
     });
     if (!probe) throw new Error("no WebGL in hardware");
+    const names = probe.getExtension("WEBGL_debug_renderer_info");
+    const name = probe.getParameter(names?.UNMASKED_RENDERER_WEBGL ?? probe.RENDERER);
     probe.getExtension("WEBGL_lose_context")?.loseContext();
+    if (SOFTWARE.test(name)) throw new Error(`WebGL is imitated in software (${name})`);
     return import("@tensorflow/tfjs-backend-webgl");
   },
 

@@ -33,6 +33,14 @@ const OVERLAP = 0.3;
 /** A second look, at this many times the face's box, measures the landmarks more precisely. */
 const SECOND_LOOK = 2;
 
+/**
+ * BlazeFace marks the eyes further out and the mouth lower than CelebA's landmarks, which the
+ * template is made of, by these parts of the distance between the eyes (the mean over 500 photos
+ * of CelebA). Uncorrected, every crop would show its face 4% too small.
+ */
+const EYES_OUTWARD = 0.017;
+const MOUTH_LOWER = 0.062;
+
 const canvas = typeof OffscreenCanvas === "undefined" ? null : new OffscreenCanvas(SIDE, SIDE);
 const context = canvas?.getContext("2d", { willReadFrequently: true });
 
@@ -50,7 +58,22 @@ export async function detect(detector: GraphModel, picture: Picture): Promise<Fa
     const nearest = again.sort((p, q) => gap(p, face) - gap(q, face))[0];
     refined.push(nearest && gap(nearest, face) < face.extent / 4 ? nearest : face);
   }
-  return refined.sort((p, q) => q.extent - p.extent);
+  return refined.map(asCelebA).sort((p, q) => q.extent - p.extent);
+}
+
+function asCelebA(face: Face): Face {
+  const { leftEye, rightEye, mouth } = face;
+  const across = { x: rightEye.x - leftEye.x, y: rightEye.y - leftEye.y };
+  const moved = (p: Point, right: number, down: number): Point => ({
+    x: p.x + across.x * right - across.y * down,
+    y: p.y + across.y * right + across.x * down,
+  });
+  return {
+    ...face,
+    leftEye: moved(leftEye, EYES_OUTWARD, 0),
+    rightEye: moved(rightEye, -EYES_OUTWARD, 0),
+    mouth: moved(mouth, 0, -MOUTH_LOWER),
+  };
 }
 
 function gap(p: Face, q: Face): number {

@@ -20,10 +20,13 @@ import {
   type ModelEntry,
 } from "./models";
 import { asProblem, Problem } from "./problems";
+import type { SelfTest } from "./worker";
 
 export interface Shown {
   photo: ImageBitmap;
   result?: Inverted;
+  /** How many results there have been. */
+  number: number;
   /** From the picture being there to the result being there. */
   milliseconds: number;
 }
@@ -67,7 +70,8 @@ export function useInverter(firstSample: string): Inverter {
   const [entries, setEntries] = useState<ModelEntry[]>([]);
   const [entry, setEntry] = useState<ModelEntry>();
   const [engine, setEngine] = useState<Engine>();
-  const [difference, setDifference] = useState<number>();
+  // Of each loaded model, by name: the largest difference in its self-test.
+  const [differences, setDifferences] = useState<ReadonlyMap<string, number>>(new Map());
   const [loading, setLoading] = useState<number | undefined>(0);
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<Problem>();
@@ -78,10 +82,10 @@ export function useInverter(firstSample: string): Inverter {
   const [attempt, setAttempt] = useState(0);
 
   const engineRef = useRef<Engine>(undefined);
-  const loaded = useRef(new Map<string, number>()); // model name to its self-test's difference
   const readyAt = useRef(0);
   const video = useRef<HTMLVideoElement>(undefined);
   const mirror = useRef(true);
+  const results = useRef(0);
 
   const fail = useCallback((error: unknown) => setProblem(asProblem(error)), []);
 
@@ -119,45 +123,44 @@ export function useInverter(firstSample: string): Inverter {
     };
 
     async function load(chosen: ModelEntry): Promise<void> {
-      let using = engineRef.current;
-      if (using && loaded.current.has(name)) return;
       setLoading(0);
       const generator = fetchGenerator(chosen, report("generator"));
+      let using = engineRef.current;
+      let selfTest: SelfTest;
       if (using) {
         const { files, check } = await generator;
-        loaded.current.set(name, (await using.load(name, files, check)).difference);
-        return;
+        selfTest = await using.load(name, files, check);
+      } else {
+        const [detector, first] = await Promise.all([fetchDetector(report("detector")), generator]);
+        if (!current) return;
+        using = await startEngine(detector, { name, ...first });
+        if (!current) return using.stop();
+        selfTest = using.selfTest;
+        engineRef.current = using;
+        setEngine(using);
       }
-      const [detector, first] = await Promise.all([fetchDetector(report("detector")), generator]);
-      if (!current) return;
-      using = await startEngine(detector, { name, ...first });
-      if (!current) return using.stop();
-      loaded.current.set(name, using.selfTest.difference);
-      engineRef.current = using;
-      setEngine(using);
+      readyAt.current = performance.now();
+      setDifferences((known) => new Map(known).set(name, selfTest.difference));
     }
 
     setProblem(undefined);
-    setDifference(undefined);
-    load(entry).then(
-      () => {
+    if (engineRef.current && differences.has(name)) return;
+    load(entry)
+      .catch((error) => current && fail(error))
+      .finally(() => {
         if (!current) return;
-        readyAt.current = performance.now();
+        current = false; // other parts of the download may still report
         setLoading(undefined);
-        setDifference(loaded.current.get(name));
-      },
-      (error) => {
-        if (!current) return;
-        setLoading(undefined);
-        fail(error);
-      },
-    );
+      });
     return () => {
       current = false;
+      setLoading(undefined);
     };
+    // A model that has just been loaded is no reason to load it.
   }, [entry, attempt, fail]);
 
-  const ready = engine !== undefined && entry !== undefined && difference !== undefined;
+  const difference = entry && differences.get(nameOf(entry));
+  const ready = engine !== undefined && difference !== undefined;
 
   const run = useCallback(
     async (picture: ImageBitmap): Promise<Shown> => {
@@ -166,7 +169,7 @@ export function useInverter(firstSample: string): Inverter {
       const result = await engine!.invert(nameOf(entry!), await createImageBitmap(picture));
       const now = performance.now();
       setFirstResult((first) => first ?? Math.round(now - readyAt.current));
-      return { photo: picture, result, milliseconds: now - start };
+      return { photo: picture, result, number: ++results.current, milliseconds: now - start };
     },
     [engine, entry],
   );
@@ -174,7 +177,7 @@ export function useInverter(firstSample: string): Inverter {
   // Edit the picture, whenever it or the model changes.
   useEffect(() => {
     if (!photo) return;
-    setShown({ photo, milliseconds: 0 });
+    setShown({ photo, number: results.current, milliseconds: 0 });
     if (!ready) return;
     let current = true;
     setBusy(true);
@@ -317,6 +320,13 @@ export function useInverter(firstSample: string): Inverter {
       setCamera((state) => state && { ...state, live: value });
     },
     retry() {
+      if (problem?.code === "crashed") {
+        // The worker may be gone: start again from nothing.
+        engineRef.current?.stop();
+        engineRef.current = undefined;
+        setEngine(undefined);
+        setDifferences(new Map());
+      }
       setAttempt((count) => count + 1);
     },
   };

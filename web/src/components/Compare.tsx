@@ -36,8 +36,8 @@ export function Compare({ shown, loading, busy }: Properties) {
       <canvas ref={after} className="after" role="img" aria-label="The picture after the edit" />
       {edited && (
         <>
-          <span className="tag left">Before</span>
-          <span className="tag right">After</span>
+          {split > 15 && <span className="tag left">Before</span>}
+          {split < 85 && <span className="tag right">After</span>}
           <div className="handle" />
           <input
             type="range"

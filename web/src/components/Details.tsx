@@ -12,7 +12,7 @@ export function Details({ inverter }: { inverter: Inverter }) {
   ];
   if (engine.passedOver.length) rows.push(["Not used", engine.passedOver.join("; ")]);
   if (difference !== undefined) {
-    rows.push(["Self-test", `at most ${difference.toFixed(4)} away from Keras, of a range of 2`]);
+    rows.push(["Self-test", `at most ${difference.toPrecision(1)} from what Keras computed`]);
   }
   if (result) {
     const { detect, align, edit, composite } = result.milliseconds;

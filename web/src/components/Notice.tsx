@@ -1,7 +1,7 @@
 import type { Problem, ProblemCode } from "../problems";
 
 /** Problems that go away when the same thing is simply tried again. */
-const RETRY: ProblemCode[] = ["models-missing", "model-broken", "offline", "no-backend"];
+const RETRY: ProblemCode[] = ["models-missing", "model-broken", "offline", "no-backend", "crashed"];
 
 interface Properties {
   problem: Problem;
