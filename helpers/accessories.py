@@ -57,8 +57,8 @@ def roll_glasses(rng, person) -> SimpleNamespace:
         colour=linear(*palette[rng.integers(len(palette))]),
         tortoise=bool(kind in ("thick plastic", "sunglasses") and rng.random() < 0.25),
         tint=linear(*[(24, 24, 28), (48, 34, 24), (30, 40, 36), (26, 30, 52)][rng.integers(4)]),
-        dark=float(rng.uniform(0.8, 0.95)) if dark else float(rng.uniform(0.03, 0.1)),
-        fade=float(rng.uniform(0, 0.45)),
+        dark=float(rng.uniform(0.68, 0.92)) if dark else float(rng.uniform(0.03, 0.1)),
+        fade=float(rng.uniform(0.1, 0.5)),
         mirror=float(rng.uniform(0.1, 0.5)),
         streak=float(rng.uniform(-6, 6)),
         coating=linear(*[(150, 210, 190), (170, 180, 230), (220, 225, 230)][rng.integers(3)]),
@@ -203,7 +203,7 @@ def roll_hat(rng, person) -> SimpleNamespace:
         kind=kind,
         colour=linear(*np.clip(colour, 12, 246)),
         other=linear(*other),
-        y=float(low + rng.normal(0, 1.0) - pose.pitch * 9),
+        y=float(min(low + rng.normal(0, 1.0) - pose.pitch * 9, -20.5)),
         sides=float(sides),
         half=float(head.width + room),
         x=float(-pose.yaw * 10),
@@ -343,7 +343,7 @@ def _cap(canvas, person, hat) -> None:
     low = 6.5 - 6 * person.pose.pitch - 7 * t2 + 6 * t2**2
     top = -6.0 + 9.0 * t2
     visor = np.maximum(np.maximum(y - low, top - y), abs(vx) - half)
-    _shadow(canvas, hat, y - np.maximum(low, edge), window, 8, 0.32, light)
+    _shadow(canvas, hat, y - np.maximum(low, edge), window, 8, 0.28, light)
     seams = 1 - 0.22 * np.exp(-((x / 0.7) ** 2))
     for s in (-1, 1):
         seams = seams * (
@@ -412,7 +412,7 @@ def _brimmed(canvas, person, hat) -> None:
     t2 = np.clip((x / half) ** 2, 0, 1)
     low = curl + np.sqrt(1 - t2) * dip
     top = curl - np.sqrt(1 - t2) * 4.5
-    _shadow(canvas, hat, y - low, window, 9, 0.32, light)
+    _shadow(canvas, hat, y - low, window, 9, 0.28, light)
     # Crown: straight sides that lean in, a dent in the middle of the top.
     narrow = hat.half * (1 - 0.2 * np.clip(-y / tall, 0, 1) ** 1.3)
     dent = {"straw": -1.0, "fedora": 3.0, "cowboy": 4.5}[hat.kind] * np.exp(-((x / 8) ** 2))
@@ -520,7 +520,7 @@ def _bucket(canvas, person, hat) -> None:
     half = hat.brim_half * hat.brim
     t2 = np.clip((x / half) ** 2, 0, 1)
     low = 7 - 6 * person.pose.pitch + 2.5 * t2
-    _shadow(canvas, hat, y - low, window, 8, 0.32, light)
+    _shadow(canvas, hat, y - low, window, 8, 0.28, light)
     narrow = hat.half * (1 - 0.22 * np.clip(-y / tall, 0, 1))
     round_ = 5.0 * np.clip(abs(x) / narrow, 0, 1) ** 4
     crown = np.maximum(np.maximum(abs(x) - narrow, round_ - tall - y), y - 2)

@@ -127,7 +127,7 @@ def _roll_light(rng, tone: float) -> SimpleNamespace:
     key = np.array([1 + warmth, 1.0, 1 - 1.3 * warmth]) * rng.uniform(0.62, 0.9)
     fill = np.array([1 - warmth / 2, 1.0, 1 + warmth]) * rng.uniform(0.3, 0.52)
     # A photographer opens the lens a little for a darker face.
-    exposure = rng.uniform(0.9, 1.06) * (1 + 0.07 * tone)
+    exposure = rng.uniform(0.9, 1.06) * (1 + 0.1 * tone)
     return SimpleNamespace(
         exposure=float(exposure),
         x=x,
