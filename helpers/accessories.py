@@ -12,6 +12,7 @@ from helpers.drawing import (
     inside,
     linear,
     mix,
+    moved,
     paint,
     ramp,
     shade,
@@ -74,13 +75,13 @@ def draw_glasses(canvas, person, g) -> None:
     shift, drop = pose.yaw * 3.0, pose.pitch * 2.0
     soft = max(canvas.unit, 0.9)
     lens = np.full(x.shape, 1e3, np.float32)
-    locals_ = []
+    lenses = []
     for side in (-1, 1):
         far = 1 - 0.3 * side * pose.yaw
         u = (side * (x - np.float32(shift)) - np.float32(g.x)) / far  # outward
         v = y - np.float32(g.y + drop)
         d = _lens(g, u, v)
-        locals_.append((u, v, d))
+        lenses.append((side, v, d))
         lens = np.minimum(lens, d)
     frame = abs(lens) - g.rim / 2
     if g.kind == "half rim":
@@ -108,18 +109,16 @@ def draw_glasses(canvas, person, g) -> None:
     solid = np.minimum.reduce(parts)
     # Shadow on the skin: the same shape, moved away from the light.
     sx, sy = -light.x * 2.6, 1.0 - light.y * 2.2
-    ox, oy = round(sx / canvas.unit), round(sy / canvas.unit)
-    shadow = np.roll(np.minimum(solid, lens + 1.5 if g.dark > 0.5 else solid), (oy, ox), (0, 1))
+    caster = np.minimum(solid, lens + 1.5) if g.dark > 0.5 else solid
+    shadow = moved(caster, sx, sy, canvas.unit)
     darken(canvas.image, window, 0.3 * ramp(shadow, 1.8, -1.4), (0.85, 1, 1))
     # Lenses.
-    for u, v, d in locals_:
+    for side, v, d in lenses:
         glass = inside(d, soft)
         t = np.clip(0.5 - v / (2 * g.ry), 0, 1)  # 1 at the top
         strength = g.dark * (1 - g.fade * (1 - t))
         paint(canvas.image, window, glass * strength, g.tint if g.dark > 0.5 else g.coating)
-        across = (u * 0.8 + v * 0.6) * 1.0
-        side_sign = 1 if u is locals_[1][0] else -1
-        across = (x - np.float32(shift + side_sign * g.x)) * 0.8 + v * 0.6 - np.float32(g.streak)
+        across = (x - np.float32(shift + side * g.x)) * 0.8 + v * 0.6 - np.float32(g.streak)
         beam = ramp(abs(across), 3.4, 2.0) + 0.6 * ramp(abs(across - 5.2), 1.3, 0.6)
         sky = ramp(v, 0, -g.ry) * 0.35
         amount = (beam + sky) * g.mirror * (0.55 if g.dark > 0.5 else 0.28)
@@ -143,7 +142,7 @@ def draw_glasses(canvas, person, g) -> None:
     if g.kind == "rimless":
         coverage = coverage * 0.45
     paint(canvas.image, window, coverage, colour * lit)
-    edge = inside(abs(np.roll(solid, 1, 0) + 0.35) - 0.25, soft) * inside(solid, soft)
+    edge = inside(abs(moved(solid, 0, 0.8, canvas.unit) + 0.35) - 0.25, soft) * inside(solid, soft)
     metal = g.kind in ("thin metal", "aviator")
     paint(canvas.image, window, edge * (0.5 if metal else 0.22), np.float32([1, 1, 1]) * lit * 0.9)
 
@@ -431,12 +430,11 @@ def _brimmed(canvas, person, hat) -> None:
     paint(canvas.image, window, inside(d, 1.2), _lit(light, hat, nx, ny, nz) * (weave * fold))
     band = np.maximum(np.maximum(abs(x) - narrow - 0.2, -9.5 - y), y - 2)
     ribbon = mix(hat.other, hat.colour * np.float32(0.25), 0.5 if hat.kind != "straw" else 0.1)
-    bnx = nx
     paint(
         canvas.image,
         window,
         inside(band, 1.0),
-        _lit(light, hat, bnx, np.float32(0), np.sqrt(1 - bnx * bnx), ribbon),
+        _lit(light, hat, nx, np.float32(0), np.sqrt(1 - nx * nx), ribbon),
     )
     if hat.kind != "straw":
         knot = np.maximum(abs(x - hat.lean * narrow * 0.8) - 1.8, abs(y + 4) - 4.4)

@@ -1,6 +1,6 @@
 """Brushes for the drawn faces: coordinates, soft shapes, noise, height fields and light.
 
-`helpers/faces.py` draws people with these, `helpers/accessories.py` their glasses and hats.
+`helpers/portraits.py`, `helpers/hair.py` and `helpers/accessories.py` draw with these.
 
 Everything works on planes of float32, (height, width) or (3, height, width), because NumPy is
 several times faster on whole planes than on interleaved colours. Colours are linear light (the
@@ -152,6 +152,16 @@ def stroke(canvas: Canvas, points: np.ndarray, reach: float):
         np.copyto(best, squared, where=nearer)
         np.copyto(along, (t + i) * (1 / count), where=nearer)
     return window, np.sqrt(best), along
+
+
+def moved(distance: np.ndarray, dx: float, dy: float, unit: float) -> np.ndarray:
+    """A field moved by (dx, dy) reference pixels, in fractions of a pixel too."""
+    for axis, shift in ((1, dx / unit), (0, dy / unit)):
+        whole = int(np.floor(shift))
+        share = np.float32(shift - whole)
+        near, far = np.roll(distance, whole, axis), np.roll(distance, whole + 1, axis)
+        distance = near + share * (far - near)
+    return distance
 
 
 # ---------------------------------------------------------------- noise

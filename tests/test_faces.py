@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import accessories, faces
+from helpers import accessories, faces, people
 
 SEEDS = range(24)
 
@@ -114,15 +114,15 @@ def test_hat_changes_the_head_above_the_brows():
 def test_two_lenses_match():
     """Both rims show the same outline: mirrored about their middle they overlap."""
     for seed in SEEDS:
-        person = faces._person(seed)
-        glasses = accessories.roll_glasses(faces._stream(seed, 10), person)
+        person = people.roll_person(seed)
+        glasses = accessories.roll_glasses(people.stream(seed, 10), person)
         u = np.linspace(-15, 15, 121, dtype=np.float32)[None, :]
         v = np.linspace(-13, 13, 105, dtype=np.float32)[:, None]
         lens = accessories._lens(glasses, u, v) < 0
         assert lens.any() and not lens[0].any() and not lens[:, 0].any()
     overlaps = []
     for seed in range(400, 480):
-        pose = faces._person(seed).pose
+        pose = people.roll_person(seed).pose
         if abs(pose.yaw) > 0.03 or abs(pose.roll) > 0.01:
             continue
         region = faces.draw_pair(seed, "glasses", 128).region > 0
@@ -179,21 +179,21 @@ def test_people_differ():
     assert np.percentile(cheeks, 95) - np.percentile(cheeks, 5) > 90
     corners = images[:, 2:10, 2:10].mean((1, 2))
     assert (corners.std(0) > 30).all()
-    people = [faces.attributes(seed) for seed in range(300)]
-    for name in people[0]:
-        share = np.mean([person[name] for person in people])
+    persons = [faces.attributes(seed) for seed in range(300)]
+    for name in persons[0]:
+        share = np.mean([person[name] for person in persons])
         assert 0.005 < share < 0.8, name
-    assert 0.17 < np.mean([p["glasses"] for p in people]) < 0.33
-    assert 0.09 < np.mean([p["hat"] for p in people]) < 0.22
+    assert 0.17 < np.mean([p["glasses"] for p in persons]) < 0.33
+    assert 0.09 < np.mean([p["hat"] for p in persons]) < 0.22
 
 
 def test_many_kinds_of_glasses_hats_and_hair():
-    people = [faces._person(seed) for seed in range(150)]
-    hats = {accessories.roll_hat(faces._stream(p.seed, 11), p).kind for p in people}
-    frames = {accessories.roll_glasses(faces._stream(p.seed, 10), p).kind for p in people}
+    persons = [people.roll_person(seed) for seed in range(150)]
+    hats = {accessories.roll_hat(people.stream(p.seed, 11), p).kind for p in persons}
+    frames = {accessories.roll_glasses(people.stream(p.seed, 10), p).kind for p in persons}
     assert hats == set(accessories.HATS) and len(hats) >= 5
     assert frames == set(accessories.FRAMES)
-    assert len({p.hair.style for p in people}) >= 12
+    assert len({p.hair.style for p in persons}) >= 12
 
 
 # ---------------------------------------------------------------- bad input
