@@ -594,6 +594,19 @@ def test_imitated_gpus_are_passed_over(site, visit):
     assert not [error for error in visited.errors if "Content Security" in error]
 
 
+@pytest.mark.parametrize("backend", ["webgpu", "webgl", "cpu"])
+def test_other_backends_compute_the_same(site, visit, playwright, backend):
+    """On an imitated GPU, which the page takes only because its address insists on it."""
+    flags = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"]
+    with contextlib.closing(launch(playwright, *flags)) as other:
+        visited = visit(site, query=f"?backend={backend}", browser=other)
+        visited.page.set_default_timeout(4 * PATIENCE)
+        data = visited.wait_for_result()
+        assert data["backend"] == backend and data["faces"] == "1"
+        assert float(data["difference"]) < 1e-3
+        visited.nothing_left()
+
+
 # --- Hosts ----------------------------------------------------------------------------------
 
 

@@ -64,7 +64,7 @@ export function Page() {
         <Choices inverter={inverter} />
 
         <section className="stage" aria-label="Result">
-          <Compare shown={shown} loading={loading} busy={busy} />
+          <Compare shown={shown} loading={loading} busy={busy} live={camera?.live ?? false} />
           <p className="status" role="status">
             {statusWords(inverter)}
           </p>

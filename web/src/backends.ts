@@ -6,9 +6,13 @@ import simdAddress from "../node_modules/@tensorflow/tfjs-backend-wasm/wasm-out/
 import plainAddress from "../node_modules/@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm.wasm?url";
 import type { Backend } from "./engine";
 
-/** Load a backend and make it the one that computes. Throws where the device has none. */
-export async function useBackend(backend: Backend): Promise<void> {
-  await load[backend]();
+/**
+ * Load a backend and make it the one that computes. Throws where the device has none.
+ *
+ * @param insist use it even if a processor imitates the GPU, which takes seconds for an image
+ */
+export async function useBackend(backend: Backend, insist: boolean): Promise<void> {
+  await load[backend](insist);
   if (!(await setBackend(backend))) throw new Error(`${backend} can't be used here`);
   await ready();
 }
@@ -16,27 +20,26 @@ export async function useBackend(backend: Backend): Promise<void> {
 /** Renderers that compute on the processor, which WASM does faster. */
 const SOFTWARE = /swiftshader|llvmpipe|softpipe|basic render|software/i;
 
-const load: Record<Backend, () => Promise<unknown>> = {
-  async webgpu() {
+const load: Record<Backend, (insist: boolean) => Promise<unknown>> = {
+  async webgpu(insist) {
     const gpu = (navigator as { gpu?: { requestAdapter(): Promise<Adapter | null> } }).gpu;
     const adapter = await gpu?.requestAdapter();
     if (!adapter) throw new Error("no WebGPU");
-    // A processor that imitates a GPU takes seconds for an image.
-    if (adapter.isFallbackAdapter || adapter.info?.isFallbackAdapter) {
+    if (!insist && (adapter.isFallbackAdapter || adapter.info?.isFallbackAdapter)) {
       throw new Error("WebGPU is imitated in software");
     }
     return import("@tensorflow/tfjs-backend-webgpu");
   },
 
-  async webgl() {
+  async webgl(insist) {
     const probe = new OffscreenCanvas(1, 1).getContext("webgl2", {
-      failIfMajorPerformanceCaveat: true, // meant to refuse software, but not everywhere does it
+      failIfMajorPerformanceCaveat: !insist, // should refuse software, and does in some browsers
     });
     if (!probe) throw new Error("no WebGL in hardware");
     const names = probe.getExtension("WEBGL_debug_renderer_info");
     const name = probe.getParameter(names?.UNMASKED_RENDERER_WEBGL ?? probe.RENDERER);
     probe.getExtension("WEBGL_lose_context")?.loseContext();
-    if (SOFTWARE.test(name)) throw new Error(`WebGL is imitated in software (${name})`);
+    if (!insist && SOFTWARE.test(name)) throw new Error(`WebGL is imitated in software (${name})`);
     return import("@tensorflow/tfjs-backend-webgl");
   },
 

@@ -37,7 +37,8 @@ export function photoFromVideo(video: HTMLVideoElement, mirror: boolean): ImageB
 
 function draw(source: CanvasImageSource, width: number, height: number, mirror: boolean) {
   const canvas = new OffscreenCanvas(width, height);
-  const context = canvas.getContext("2d")!;
+  // The pixels are read by the worker, so a GPU's canvas would only have to give them back.
+  const context = canvas.getContext("2d", { willReadFrequently: true })!;
   context.fillStyle = "white"; // behind a picture that has holes
   context.fillRect(0, 0, width, height);
   if (mirror) context.setTransform(-1, 0, 0, 1, width, 0);

@@ -27,7 +27,7 @@ const LONGEST_IMAGE = 1_000;
 /**
  * Start a worker for each backend in turn, until one computes the stored answer.
  *
- * `?backend=wasm` in the page's address leaves just that one.
+ * `?backend=wasm` in the page's address leaves just that one, and takes it however slow it is.
  *
  * @param first the generator that the self-test runs, which stays loaded
  */
@@ -44,7 +44,7 @@ export async function startEngine(
     // With one candidate there is nothing to pass on to: wait as long as it takes.
     const timer = gpu && candidates.length > 1 ? setTimeout(stop, LONGEST_START) : undefined;
     try {
-      await call("start", [backend, detector]);
+      await call("start", [backend, wanted !== null, detector]);
       const selfTest = await call("load", [first.name, first.files, first.check]);
       if (timer && selfTest.milliseconds > LONGEST_IMAGE) {
         throw new Error(`${Math.round(selfTest.milliseconds)} ms for one image`);

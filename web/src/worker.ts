@@ -14,7 +14,7 @@ import type { Check, ModelFiles } from "./models";
 
 /** What the page asks, and what the worker answers. */
 export interface Tasks {
-  start(backend: Backend, detector: ModelFiles): void;
+  start(backend: Backend, insist: boolean, detector: ModelFiles): void;
   load(name: string, files: ModelFiles, check: Check): SelfTest;
   invert(name: string, photo: ImageBitmap): Inverted;
 }
@@ -37,9 +37,9 @@ let detector: GraphModel;
 const generators = new Map<string, { model: GraphModel; size: number }>();
 
 const tasks: { [Name in TaskName]: (...p: Parameters<Tasks[Name]>) => Promise<unknown> } = {
-  async start(backend, files) {
+  async start(backend, insist, files) {
     enableProdMode();
-    await useBackend(backend);
+    await useBackend(backend, insist);
     detector = await build(files);
   },
 

@@ -1,4 +1,4 @@
-import { useLayoutEffect, useRef, useState, type CSSProperties } from "react";
+import { useEffect, useLayoutEffect, useRef, useState, type CSSProperties } from "react";
 
 import type { Shown } from "../useInverter";
 
@@ -6,14 +6,18 @@ interface Properties {
   shown?: Shown;
   loading?: number;
   busy: boolean;
+  live: boolean;
 }
 
 /** The picture before (left of the slider) and after (right of it), at its full resolution. */
-export function Compare({ shown, loading, busy }: Properties) {
+export function Compare({ shown, loading, busy, live }: Properties) {
   const [split, setSplit] = useState(50);
   const before = useRef<HTMLCanvasElement>(null);
   const after = useRef<HTMLCanvasElement>(null);
   const { width, height } = shown?.photo ?? { width: 4, height: 3 };
+
+  // Who looks at themselves wants to see the whole face with the edit.
+  useEffect(() => setSplit(live ? 0 : 50), [live]);
 
   useLayoutEffect(() => {
     if (!shown) return;
@@ -38,7 +42,8 @@ export function Compare({ shown, loading, busy }: Properties) {
         <>
           {split > 15 && <span className="tag left">Before</span>}
           {split < 85 && <span className="tag right">After</span>}
-          <div className="handle" />
+          <div className="line" />
+          <div className="knob" />
           <input
             type="range"
             min="0"

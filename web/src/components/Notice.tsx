@@ -1,3 +1,5 @@
+import { useEffect, useRef } from "react";
+
 import type { Problem, ProblemCode } from "../problems";
 
 /** Problems that go away when the same thing is simply tried again. */
@@ -9,8 +11,11 @@ interface Properties {
 }
 
 export function Notice({ problem, onRetry }: Properties) {
+  const box = useRef<HTMLDivElement>(null);
+  // On a phone the button that led here may stand far below.
+  useEffect(() => box.current!.scrollIntoView({ block: "nearest" }), [problem]);
   return (
-    <div className="notice" role="alert" data-problem={problem.code}>
+    <div ref={box} className="notice" role="alert" data-problem={problem.code}>
       <p className="title">{problem.title}</p>
       <p>{problem.advice}</p>
       {problem.detail && <p className="detail">{problem.detail}</p>}
