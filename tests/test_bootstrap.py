@@ -1,0 +1,465 @@
+"""course.py on first use and after, on copies with tiny locks; the lock and environment.yml."""
+
+import ast
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+OWN_COMMANDS = {"test", "install", "lock"}
+posix_only = pytest.mark.skipif(os.name == "nt", reason="the stand-ins are shell scripts")
+
+CLI = (
+    'import sys\nprint("cli", sys.argv[1:], sys.prefix)\nsys.exit(7 if "fail" in sys.argv else 0)\n'
+)
+MINI_PROJECT = """
+[build-system]
+requires = ["setuptools"]
+build-backend = "setuptools.build_meta"
+[project]
+name = "mini"
+version = "0.0.1"
+[tool.setuptools]
+packages = ["helpers"]
+"""
+
+
+def load_course(path=ROOT / "course.py"):
+    spec = importlib.util.spec_from_file_location("course_under_test", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def course():
+    return load_course()
+
+
+def script(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("#!/bin/sh\n" + text)
+    path.chmod(0o755)
+    return path
+
+
+class Copy:
+    """A tiny project with the real course.py, and a PATH on which uv is a stand-in."""
+
+    def __init__(self, folder, lock="# empty\n", uv="exit 0"):
+        self.folder, self.bin = folder, folder.parent / "bin"
+        (folder / "helpers").mkdir(parents=True)
+        shutil.copy(ROOT / "course.py", folder)
+        (folder / "helpers" / "__init__.py").touch()
+        (folder / "helpers" / "cli.py").write_text(CLI)
+        (folder / "pyproject.toml").write_text(MINI_PROJECT)
+        (folder / "requirements.lock").write_text(lock)
+        self.log = folder.parent / "uv.log"
+        self.log.touch()
+        if uv:
+            script(self.bin / "uv", f'echo "$@" >> "{self.log}"\n{uv}\n')
+        self.venv = folder / ".venv"
+
+    def start(self, *arguments, python=sys.executable, **environment):
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("CONDA_")}
+        clean["PATH"] = f"{self.bin}{os.pathsep}/usr/bin{os.pathsep}/bin"
+        return subprocess.Popen(
+            [python, self.folder / "course.py", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            cwd=self.folder,
+            env={**clean, "PYTHONIOENCODING": "utf-8", **environment},
+        )
+
+    def run(self, *arguments, **options):
+        process = self.start(*arguments, **options)
+        out, err = process.communicate(timeout=500)
+        return process.returncode, out, err
+
+    def installs(self):
+        """Return how often the stand-in was asked to install the lock."""
+        return sum("requirements.lock" in line for line in self.log.read_text().splitlines())
+
+
+@pytest.fixture
+def copy(tmp_path):
+    return Copy(tmp_path / "project")
+
+
+# Before anything is installed ---------------------------------------------------------------
+
+
+def test_course_parses_on_python_3_6():
+    ast.parse((ROOT / "course.py").read_text(encoding="utf-8"), feature_version=(3, 6))
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
+def test_help_lists_every_command_and_installs_nothing(tmp_path, course, arguments):
+    shutil.copy(ROOT / "course.py", tmp_path)
+    # -I -S: no site-packages, so nothing but the standard library.
+    command = [sys.executable, "-I", "-S", tmp_path / "course.py", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for name in course.COMMANDS:
+        assert re.search(rf"^  {name} +\w", done.stdout, re.MULTILINE)
+    assert [path.name for path in tmp_path.iterdir()] == ["course.py"]
+
+
+def test_the_commands_are_those_of_the_command_line(course):
+    from helpers.cli import app
+
+    names = {c.name or c.callback.__name__ for c in app.registered_commands}
+    assert names == set(course.COMMANDS) - OWN_COMMANDS
+
+
+def test_version_is_the_project_s(course, capsys):
+    assert course.main(["--version"]) is None
+    assert capsys.readouterr().out.split() == [course.NAME, PROJECT["project"]["version"]]
+
+
+def test_unknown_command_suggests_the_nearest(course, capsys):
+    assert course.main(["trian"]) == 2
+    assert "Did you mean train?" in capsys.readouterr().err
+    assert course.main(["xylophone"]) == 2
+    assert "Did you mean" not in capsys.readouterr().err
+
+
+def test_test_hands_over_to_pytest(course, monkeypatch):
+    handed = []
+    monkeypatch.setattr(course, "ready_environment", lambda: Path("python"))
+    monkeypatch.setattr(course, "hand_over", lambda command: handed.append(command))
+    monkeypatch.chdir(ROOT)
+    course.main(["test", "--fast", "-k", "x"])
+    course.main(["test"])
+    pytest_command = ["python", "-m", "pytest"]
+    assert handed == [pytest_command + ["-m", "not slow", "-k", "x"], pytest_command]
+
+
+# Finding a Python ---------------------------------------------------------------------------
+
+
+@posix_only
+def test_an_unsuitable_python_finds_a_suitable_one(course, tmp_path, monkeypatch):
+    old = script(tmp_path / "old", "exit 1")
+    script(tmp_path / "bin" / "python3.12", 'echo "pyenv: python3.12: command not found"; exit 127')
+    script(tmp_path / "bin" / "python3.11", f'exec "{sys.executable}" "$@"')
+    monkeypatch.setattr(sys, "_base_executable", str(old), raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "none"))
+    assert Path(course.find_python()) == Path(sys.executable)
+
+
+@posix_only
+def test_no_suitable_python_says_what_to_do(course, tmp_path, monkeypatch):
+    monkeypatch.setattr(course, "MINORS", (99,))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert course.find_python() is None
+    with pytest.raises(course.Failure) as failure:
+        course.make_venv(tmp_path / ".venv", None)
+    assert "Python 3.10, 3.11 or 3.12" in str(failure.value)
+    assert "apt install python3-venv" in str(failure.value).replace("python3 ", "")
+    assert "brew" in str(failure.value) and "winget" in str(failure.value)
+    assert sys.executable in str(failure.value)
+
+
+@posix_only
+def test_without_a_python_uv_brings_one(course, tmp_path, monkeypatch):
+    monkeypatch.setattr(course, "find_python", lambda has_uv: None)
+    uv = script(tmp_path / "uv", f'echo "$@" > "{tmp_path}/log"')
+    course.make_venv(tmp_path / ".venv", str(uv))
+    words = (tmp_path / "log").read_text().split()
+    assert words[0] == "venv" and words[words.index("--python") + 1] == "3.11"
+
+
+# Installing, with a stand-in for uv ---------------------------------------------------------
+
+
+@posix_only
+def test_first_use_installs_and_the_next_only_hands_over(copy):
+    status, out, err = copy.run("train", "--out", "a b")
+    assert status == 0, err
+    assert f"cli ['train', '--out', 'a b'] {copy.venv}" in out
+    lock, project = copy.log.read_text().splitlines()
+    assert "--no-deps --require-hashes" in lock and "requirements.lock" in lock
+    assert "--no-deps --no-build-isolation -e" in project
+    assert not re.search("index-url|find-links", lock + project)
+
+    status, out, err = copy.run("train", "fail")
+    assert (status, err) == (7, "")
+    assert copy.installs() == 1
+
+
+@posix_only
+@pytest.mark.parametrize("file", ["requirements.lock", "pyproject.toml"])
+def test_a_changed_dependency_is_installed_into_what_is_there(copy, file):
+    copy.run("install")
+    (copy.venv / "mine").touch()
+    text = (copy.folder / file).read_text()
+    (copy.folder / file).write_text(text.replace("0.0.1", "0.0.2") + "# changed\n")
+    if file == "pyproject.toml":  # what the tools read there is no dependency
+        (copy.folder / file).write_text(text + "\n[tool.ruff]\nline-length = 99\n")
+        copy.run("install")
+        (copy.folder / file).write_text(text.replace("0.0.1", "0.0.2"))
+    status, _, err = copy.run("install")
+    assert status == 0 and "has changed" in err
+    assert copy.installs() == 2
+    assert (copy.venv / "mine").exists()
+
+
+def break_interpreter(copy):
+    python = copy.venv / "bin" / "python"
+    python.unlink()
+    python.symlink_to(copy.folder / "gone")
+
+
+def break_base(copy):
+    config = copy.venv / "pyvenv.cfg"
+    config.write_text(re.sub("home = .*", "home = /nowhere/bin", config.read_text()))
+
+
+def break_off(copy):
+    (copy.venv / ".installed").unlink()
+
+
+def move(copy):
+    copy.folder.rename(copy.folder.parent / "moved")
+    copy.folder = copy.folder.parent / "moved"
+    copy.venv = copy.folder / ".venv"
+
+
+@posix_only
+@pytest.mark.parametrize("damage", [break_interpreter, break_base, break_off, move])
+def test_a_broken_environment_is_made_again(copy, damage):
+    copy.run("install")
+    (copy.venv / "rest").mkdir()
+    damage(copy)
+    (copy.venv / "rest" / "file").touch()
+    status, out, err = copy.run("split")
+    assert status == 0 and f"cli ['split'] {copy.venv}" in out, err
+    assert not (copy.venv / "rest").exists()
+    assert copy.installs() == 2
+
+
+@posix_only
+def test_an_interrupted_installation_leaves_no_mark(tmp_path):
+    copy = Copy(tmp_path / "project", uv="sleep 20")
+    process = copy.start("install")
+    while not copy.log.read_text():
+        time.sleep(0.05)
+    process.kill()
+    process.wait()  # not communicate: the stand-in lives on, and holds the pipes open
+    assert not (copy.venv / ".installed").exists()
+    script(copy.bin / "uv", f'echo "$@" >> "{copy.log}"')
+    status, _, err = copy.run("install")  # the killed one's lock is gone with it
+    assert status == 0 and "Waiting" not in err
+
+
+@posix_only
+def test_of_two_starts_one_installs_and_the_other_waits(tmp_path):
+    copy = Copy(tmp_path / "project", uv="sleep 1")
+    first = copy.start("train")
+    while not copy.log.read_text():
+        time.sleep(0.05)
+    status, out, err = copy.run("split")
+    assert status == 0 and "cli ['split']" in out and "Waiting" in err
+    out, _ = first.communicate()
+    assert first.returncode == 0 and "cli ['train']" in out
+    assert copy.installs() == 1
+
+
+@posix_only
+def test_in_its_conda_environment_nothing_else_is_made(copy, tmp_path):
+    # Like conda's: a prefix of its own, with no pyvenv.cfg that course.py would rely on.
+    prefix = tmp_path / "conda"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", prefix], check=True)
+    python = prefix / "bin" / "python"
+    active = {"CONDA_DEFAULT_ENV": load_course().NAME, "CONDA_PREFIX": str(prefix)}
+    for _ in range(2):
+        status, out, err = copy.run("web", python=python, **active)
+        assert status == 0 and f"cli ['web'] {prefix}" in out, err
+    assert copy.installs() == 1
+    assert not copy.venv.exists()
+
+
+# Installing for real, with pip --------------------------------------------------------------
+
+
+def pins(*names):
+    """Return the lines of requirements.lock that pin these packages."""
+    lock = (ROOT / "requirements.lock").read_text()
+    found = [re.search(rf"^{name}==.*(?:\n    .*)*\n", lock, re.MULTILINE) for name in names]
+    return "".join(match.group() for match in found)
+
+
+@posix_only
+@pytest.mark.slow
+def test_pip_installs_for_real_where_the_path_is_awkward(tmp_path):
+    copy = Copy(tmp_path / "Übung für Gesichter", pins("setuptools", "six"), uv=None)
+    status, out, err = copy.run("lab")
+    assert status == 0, err
+    assert f"cli ['lab'] {copy.venv}" in out and "Everything is installed." in err
+    check = "import six, helpers; print(helpers.__file__)"
+    elsewhere = subprocess.check_output(
+        [copy.venv / "bin" / "python", "-c", check], cwd=tmp_path, text=True, encoding="utf-8"
+    )
+    assert Path(elsewhere.strip()).parent == copy.folder / "helpers"
+
+
+@posix_only
+@pytest.mark.slow
+def test_no_network_and_wrong_hashes_are_said_in_words(tmp_path):
+    copy = Copy(tmp_path / "project", pins("six"), uv="exit 1")
+    closed = {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": "http://127.0.0.1:9/simple"}
+    closed |= {"PIP_RETRIES": "1", "PIP_FIND_LINKS": "", "PIP_EXTRA_INDEX_URL": ""}
+    status, _, err = copy.run("lab", **closed)
+    assert status == 1
+    assert "uv could not do it" in err
+    assert "No connection to the package index." in err and "Traceback" not in err
+    assert not (copy.venv / ".installed").exists()
+
+    lock = copy.folder / "requirements.lock"
+    lock.write_text(re.sub("sha256:....", "sha256:0000", lock.read_text()))
+    status, _, err = copy.run("lab")
+    assert status == 1 and "THESE PACKAGES DO NOT MATCH THE HASHES" in err
+
+
+def test_the_progress_line_counts_what_pip_says(course, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(course, "LOCK", tmp_path / "lock")
+    course.LOCK.write_text("a==1\nb==1 ; os == 'x'\n  --hash\nb==2\ntensorflow==3\n")
+    site = tmp_path / "lib" / "python3.11" / "site-packages"
+    site.mkdir(parents=True)
+    progress = course.Progress(tmp_path / "bin" / "python")
+
+    def shown():
+        progress.drawn, progress.start = 0, time.time() - 60
+        progress.draw()
+        return capsys.readouterr().err.strip()
+
+    assert shown() == ""
+    progress.read("Ignoring b: markers 'os == \"x\"' don't match your environment")
+    progress.read("Collecting b==2 (from -r /a b/lock (line 4))")
+    assert shown().startswith("fetching 2 of 3: b (1:00")
+    progress.read("Processing /wheels/tensorflow-3.whl (from -r /a b/lock (line 5))")
+    assert shown().startswith("fetching 3 of 3: tensorflow (1:00")
+    progress.read("Installing collected packages: b, tensorflow, a")
+    (site / "b-2.dist-info").mkdir()
+    # A third of the second stage, which is two fifths of the work: 60 s of 0.733 so far.
+    assert shown() == "installing 2 of 3: tensorflow (1:00, about 0:21 left)"
+
+
+# The lock and environment.yml ---------------------------------------------------------------
+
+
+def locked():
+    """Return the lock as [(requirement, hashes)]."""
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    entries = []
+    for block in re.split(r"\n(?=[A-Za-z0-9])", "\n" + re.sub(r"^#.*\n", "", text, flags=re.M)):
+        if block.strip():
+            first, *hashes = block.replace("\\\n", "\n").strip().split("\n")
+            entries.append((Requirement(first.strip()), [line.strip() for line in hashes]))
+    return entries
+
+
+def asked_for():
+    project = PROJECT["project"]
+    lines = project["dependencies"] + project["optional-dependencies"]["test"]
+    return [Requirement(line) for line in lines]
+
+
+def test_the_lock_has_hashes_and_no_addresses():
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    assert "://" not in text
+    assert not re.search(r"^\s*-(?!-hash=)", text, re.MULTILINE)
+    for requirement, hashes in locked():
+        assert re.fullmatch(r"==[^,*]+", str(requirement.specifier)), requirement
+        assert hashes and all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", h) for h in hashes)
+
+
+@pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
+@pytest.mark.parametrize("python", ["3.10", "3.11", "3.12"])
+def test_the_lock_gives_every_system_what_pyproject_asks_for(system, python):
+    environment = {
+        **default_environment(),
+        "python_version": python,
+        "python_full_version": python + ".4",
+        "sys_platform": system,
+        "platform_system": {"linux": "Linux", "darwin": "Darwin", "win32": "Windows"}[system],
+        "os_name": "nt" if system == "win32" else "posix",
+        "platform_machine": {"linux": "x86_64", "darwin": "arm64", "win32": "AMD64"}[system],
+    }
+    versions = {}
+    for requirement, _ in locked():
+        if not requirement.marker or requirement.marker.evaluate(environment):
+            name = canonicalize_name(requirement.name)
+            assert name not in versions, f"{name} is pinned twice"
+            versions[name] = Version(str(requirement.specifier)[2:])
+    for requirement in asked_for():
+        version = versions.get(canonicalize_name(requirement.name))
+        assert version, f"{requirement.name}: python3 course.py lock"
+        assert requirement.specifier.contains(version), f"{requirement} is pinned at {version}"
+
+
+def test_the_lock_is_complete_though_installed_without_dependencies():
+    left_out = set(PROJECT["tool"]["uv"]["exclude-dependencies"])
+    overridden = {Requirement(r).name for r in PROJECT["tool"]["uv"]["override-dependencies"]}
+    missing = []
+    for name in {canonicalize_name(requirement.name) for requirement, _ in locked()}:
+        try:
+            wanted = metadata.requires(name) or []
+        except metadata.PackageNotFoundError:
+            continue  # for another system
+        for line in wanted:
+            requirement = Requirement(line)
+            other = canonicalize_name(requirement.name)
+            if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
+                continue
+            if other in left_out or other in overridden:
+                continue
+            try:
+                found = requirement.specifier.contains(metadata.version(other), prereleases=True)
+            except metadata.PackageNotFoundError:
+                found = False
+            if not found:
+                missing.append(f"{name} needs {requirement}")
+    assert not missing
+
+
+def test_environment_yml_agrees_with_pyproject(course):
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    assert environment["name"] == PROJECT["project"]["name"] == course.NAME
+    packages = dict(line.partition("=")[::2] for line in environment["dependencies"])
+    supported = SpecifierSet(PROJECT["project"]["requires-python"])
+    assert supported.contains(packages.pop("python") + ".0")
+    assert "pip" in packages
+    # Two managers of one package would undo each other's work.
+    pinned = {canonicalize_name(requirement.name) for requirement, _ in locked()}
+    assert not pinned & set(packages)
+
+
+def test_course_py_knows_which_pythons_the_project_supports(course):
+    supported = SpecifierSet(PROJECT["project"]["requires-python"])
+    minors = [minor for minor in range(30) if supported.contains(f"3.{minor}.0")]
+    assert sorted(course.MINORS) == minors
