@@ -1,0 +1,186 @@
+"""The commands as a user types them, on tiny data; errors are text, never a traceback."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from helpers import cli, datasets, inverter, networks, training
+
+SIZE = 32
+
+
+def run(monkeypatch, capsys, *arguments):
+    """Return the exit code and all that was printed."""
+    monkeypatch.setattr("sys.argv", ["course.py", *map(str, arguments)])
+    code = 0
+    try:
+        cli.main()
+    except SystemExit as stop:
+        code = stop.code or 0
+    printed = capsys.readouterr()
+    return code, printed.out + printed.err
+
+
+@pytest.fixture
+def course(monkeypatch, capsys):
+    return lambda *arguments: run(monkeypatch, capsys, *arguments)
+
+
+@pytest.fixture
+def weights(tmp_path):
+    """Weights of both directions whose residual is plain to see: the mask is open everywhere."""
+    folder = tmp_path / "weights"
+    for direction in training.DIRECTIONS:
+        generator = networks.attention_generator(SIZE, 4)
+        generator.get_layer("heads").bias.assign([2.0, -2.0, 0.0, 4.0])
+        card = {
+            "attribute": "glasses",
+            "direction": direction,
+            "network": "attention",
+            "size": SIZE,
+            "width": 4,
+            "parameters": generator.count_params(),
+            "data": "drawn faces",
+            "licence": "Apache-2.0",
+        }
+        training.save_generator(folder / f"glasses-{direction}.npz", generator, card)
+    return folder
+
+
+def test_every_command_explains_itself(course):
+    code, text = course("--help")
+    assert code == 0
+    for command in ("lab", "run", "split", "train", "invert", "evaluate", "export", "web"):
+        assert command in text
+        code, help_text = course(command, "--help")
+        assert code == 0 and "--help" in help_text
+
+
+def test_split_writes_both_sides(course, celeba, tmp_path):
+    code, text = course(
+        "split", "--attribute", "glasses", "--data", celeba, "--out", tmp_path / "s", "--size", SIZE
+    )
+    assert code == 0, text
+    pictures = list((tmp_path / "s").glob("*/*/*.png"))
+    assert len(pictures) == 40
+    assert {Image.open(p).size for p in pictures} == {(SIZE, SIZE)}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("split", "--attribute", "glases"), "Did you mean glasses"),
+        (("train", "--attribute", "Eyeglases", "--steps", 1), "Did you mean Eyeglasses"),
+    ],
+)
+def test_a_wrong_attribute_is_text_and_leaves_nothing(course, celeba, tmp_path, arguments, message):
+    code, text = course(*arguments, "--data", celeba, "--out", tmp_path / "out")
+    assert code == 1 and message in text and "Traceback" not in text
+    assert not (tmp_path / "out").exists()
+
+
+def test_train_twice_goes_on(course, celeba, tmp_path):
+    options = ["--attribute", "glasses", "--data", celeba, "--out", tmp_path / "run"]
+    options += ["--size", SIZE, "--width", 4, "--batch", 2]
+    code, text = course("train", *options, "--steps", 2)
+    assert code == 0, text
+    code, text = course("train", *options, "--steps", 3)
+    assert code == 0 and "going on from step 2" in text and "Step 3" in text
+    card = training.load_generator(tmp_path / "run" / "weights" / "glasses-add.npz")[1]
+    assert card["steps"] == 3 and card["parameters"] > 0
+    code, text = course("train", *options[:-1], 4, "--steps", 4)
+    assert code == 1 and "batch: 2 there, 4 now" in text
+
+
+def test_invert_edits_a_folder_and_names_what_it_can_not(course, weights, tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 255, (50, 60, 3), np.uint8)).save(photos / "good.png")
+    (photos / "bad.jpg").write_text("no photo")
+    out = tmp_path / "out"
+    code, text = course(
+        "invert", photos, "--attribute", "glasses", "--direction", "add", "--weights", weights,
+        "--out", out, "--aligned", "--residual",
+    )  # fmt: skip
+    assert code == 1 and "bad.jpg: can't be read" in text and "1 not edited" in text
+    edited = np.asarray(Image.open(out / "good-glasses-add.png"))
+    photo = np.asarray(Image.open(photos / "good.png"))
+    assert edited.shape == photo.shape
+    assert (edited != photo).mean() > 0.3
+    assert Image.open(out / "good-glasses-add-residual.png").size == (SIZE, SIZE)
+
+
+@pytest.mark.slow
+def test_invert_says_where_it_found_no_face(course, weights, tmp_path):
+    Image.new("RGB", (80, 80), "gray").save(tmp_path / "wall.png")
+    code, text = course(
+        "invert", tmp_path / "wall.png", "--attribute", "glasses", "--direction", "add",
+        "--weights", weights, "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert code == 1 and "wall.png: no face found" in text
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_invert_without_weights_says_where_it_looked(course, tmp_path):
+    Image.new("RGB", (80, 80)).save(tmp_path / "p.png")
+    code, text = course(
+        "invert", tmp_path / "p.png", "--attribute", "Smiling", "--direction", "add",
+        "--weights", tmp_path / "none", "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert code == 1 and "smiling-add.npz" in text and "train" in text
+
+
+def test_a_strength_of_zero_changes_nothing(weights):
+    generator, _ = training.load_generator(weights / "glasses-add.npz")
+    photo = np.random.default_rng(0).integers(0, 255, (70, 90, 3), np.uint8)
+    inverted = inverter.invert_photo(photo, generator, strength=0, aligned=True)
+    np.testing.assert_array_equal(inverted.edited, photo)
+    assert abs(inverted.residuals[0]).max() > 0.1
+
+
+def test_an_aligned_crop_of_the_networks_size_is_edited_as_it_is(weights):
+    generator, _ = training.load_generator(weights / "glasses-add.npz")
+    photo = np.random.default_rng(0).integers(0, 255, (SIZE, SIZE, 3), np.uint8)
+    inverted = inverter.invert_photo(photo, generator, aligned=True)
+    np.testing.assert_array_equal(inverted.crops[0], photo)
+    expected = datasets.to_bytes(datasets.to_unit(photo) + inverted.residuals[0])
+    inside = slice(4, -4)  # the paste-back feathers the border
+    difference = np.abs(inverted.edited[inside, inside].astype(int) - expected[inside, inside])
+    assert difference.max() <= 2
+
+
+@pytest.mark.slow
+def test_export_writes_models_that_agree_with_keras(course, weights, tmp_path):
+    out = tmp_path / "models"
+    code, text = course("export", "--attribute", "glasses", "--weights", weights, "--out", out)
+    assert code == 0, text
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert [(m["attribute"], m["direction"]) for m in manifest["models"]] == [
+        ("glasses", "add"),
+        ("glasses", "remove"),
+    ]
+    for model in manifest["models"]:
+        graph = json.loads((out / model["path"]).read_text())
+        assert list(graph["signature"]["inputs"]) == ["image"]
+        assert len(graph["signature"]["outputs"]) == 1
+        operations = {node["op"] for node in graph["modelTopology"]["node"]}
+        assert not operations & {"Shape", "Tile", "ExpandDims", "Reshape"}
+
+
+@pytest.mark.slow
+def test_the_parity_check_sees_a_wrong_weight(course, weights, tmp_path):
+    from helpers import export
+
+    generator, card = training.load_generator(weights / "glasses-add.npz")
+    folder = tmp_path / "glasses-add"
+    export.export_generator(generator, folder, card)
+    assert export.check_export(folder) < 0.005
+    (shard,) = folder.glob("*.bin")
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2 :] = bytes(len(data) - len(data) // 2)
+    shard.write_bytes(data)
+    with pytest.raises(training.TrainingError, match="differs from Keras"):
+        export.check_export(folder)
