@@ -28,7 +28,7 @@ def roll_glasses(rng, person) -> SimpleNamespace:
     """Choose a person's glasses."""
     kind = str(rng.choice(FRAMES, p=[0.2, 0.38, 0.07, 0.08, 0.18, 0.09]))
     outline = str(rng.choice(["round", "rectangle", "cat eye", "soft square"]))
-    metal = [(176, 150, 96), (178, 180, 184), (70, 70, 74), (150, 104, 84)]
+    metal = [(150, 120, 66), (140, 142, 150), (48, 48, 52), (112, 72, 56)]
     plastic = [(22, 20, 20), (30, 26, 28), (86, 48, 26), (120, 30, 36), (36, 54, 96), (70, 72, 76)]
     dark = kind == "sunglasses" or (kind == "aviator" and rng.random() < 0.7)
     is_metal = kind in ("thin metal", "rimless", "aviator")
@@ -52,7 +52,7 @@ def roll_glasses(rng, person) -> SimpleNamespace:
         power=power,
         x=float(rng.uniform(13.9, 14.6)),
         y=float(rng.uniform(0.8, 2.4)),
-        rim={"thin metal": 0.75, "rimless": 0.35, "half rim": 1.5, "aviator": 0.8}.get(
+        rim={"thin metal": 1.0, "rimless": 0.5, "half rim": 1.6, "aviator": 1.0}.get(
             kind, float(rng.uniform(1.3, 2.5))
         ),
         colour=linear(*palette[rng.integers(len(palette))]),
@@ -140,7 +140,7 @@ def draw_glasses(canvas, person, g) -> None:
     lit = 0.55 + 0.5 * light.key[1]
     coverage = inside(solid, soft)
     if g.kind == "rimless":
-        coverage = coverage * 0.45
+        coverage = coverage * 0.65
     paint(canvas.image, window, coverage, colour * lit)
     edge = inside(abs(moved(solid, 0, 0.8, canvas.unit) + 0.35) - 0.25, soft) * inside(solid, soft)
     metal = g.kind in ("thin metal", "aviator")

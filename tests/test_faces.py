@@ -109,6 +109,8 @@ def test_hat_changes_the_head_above_the_brows():
         assert region[: int(eyes_y - 12)].sum() > 0.55 * region.sum()
         crown = region[int(eyes_y - 42) : int(eyes_y - 28), 52:76]
         assert crown.mean() > 0.9
+        x, y = faces.landmarks(seed)[2].astype(int)  # no shadow reaches the mouth
+        assert not region[y - 8 : y + 8, x - 10 : x + 10].any()
 
 
 def test_two_lenses_match():
