@@ -13,7 +13,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -306,15 +305,10 @@ def _draw(item: Drawn, size: int) -> np.ndarray:
     return faces.draw_face(item.seed, size, **{item.attribute: item.present})
 
 
-@lru_cache
-def _drawing_version() -> str:
-    """Change the cache's name when the drawing changes."""
-    sources = [Path(__file__).with_name(f"{n}.py") for n in ("faces", "accessories", "drawing")]
-    return hashlib.blake2b(b"".join(p.read_bytes() for p in sources), digest_size=4).hexdigest()
-
-
 def _drawn_folder(cache: Path, size: int) -> Path:
-    return cache / f"drawn-{size}-{_drawing_version()}"
+    from . import faces
+
+    return cache / f"drawn-{size}-{faces.drawing_version()}"
 
 
 def _drawn_path(folder: Path, item: Drawn) -> Path:

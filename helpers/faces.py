@@ -13,6 +13,7 @@ notebook 01.
 """
 
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,6 +63,7 @@ def _finish(canvas: Canvas, seed: int) -> np.ndarray:
     return (image.transpose(1, 2, 0) * 255 + 0.5).astype(np.uint8)
 
 
+@lru_cache
 def drawing_version() -> str:
     """A short name of the code that draws: it changes when any of it does (for caches)."""
     names = ("faces", "people", "portraits", "hair", "accessories", "drawing")
@@ -170,7 +172,7 @@ def landmarks(seed: int, size: int = 128) -> np.ndarray:
     -------
     float32 (3, 2)
         x and y, in pixels, of the eye at the left of the picture, the eye at the right, and the
-        middle of the mouth. The centre of the top left pixel is (0.5, 0.5).
+        middle of the mouth. The centre of the top left pixel is (0, 0), as in `alignment`.
 
     Raises
     ------
@@ -182,7 +184,8 @@ def landmarks(seed: int, size: int = 128) -> np.ndarray:
     pose = person.pose
     canvas = Canvas(1, (FRAME / 2 - 0.15 + pose.x, EYE_Y + pose.y), pose.scale, pose.roll)
     points = [(-EYE, 0), (EYE, 0), (pose.yaw * 2.5, MOUTH)]
-    return np.array([canvas.to_frame(*p) for p in points], np.float32) * (size / FRAME)
+    frame = np.array([canvas.to_frame(*p) for p in points], np.float32)
+    return frame * np.float32(size / FRAME) - np.float32(0.5)
 
 
 def attributes(seed: int) -> dict[str, bool]:
