@@ -347,10 +347,9 @@ class Progress:
     """One line: what pip is doing, to how many of how many packages, and how long is left."""
 
     def __init__(self, python):
-        lock = LOCK.read_text(encoding="utf-8").splitlines()
-        pins = [(number, re.match(r"([\w.-]+)==", line)) for number, line in enumerate(lock, 1)]
-        self.names = {number: pin.group(1) for number, pin in pins if pin}  # by line of the lock
-        self.line = 0  # of the lock, at which pip is
+        lock = LOCK.read_text(encoding="utf-8")
+        self.names = re.findall(r"^([\w.-]+)==", lock, re.MULTILINE)
+        self.name = ""  # of the package that pip is fetching
         self.order = []  # in which pip copies what it has fetched into place
         self.prefix, self.before = python.parent.parent, 0
         self.start = self.drawn = time.time()
@@ -358,11 +357,12 @@ class Progress:
 
     def read(self, line):
         other = re.match(r"Ignoring ([\w.-]+): markers", line)  # another system or Python
-        fetching = re.search(r"\(from -r .* \(line (\d+)\)\)", line)
-        if other:
-            self.names.pop(min(n for n, name in self.names.items() if name == other.group(1)))
-        elif fetching:
-            self.line = int(fetching.group(1))
+        name = re.match(r"(?:Collecting|Requirement already satisfied:) ([\w.-]+)", line)
+        name = name or re.match(r"Processing .*?([^/\\]+?)-\d[^/\\]*\.whl", line)
+        if other and other.group(1) in self.names:
+            self.names.remove(other.group(1))
+        elif name and name.group(1).replace("_", "-").lower() in self.names:
+            self.name = name.group(1).replace("_", "-").lower()
         elif line.startswith("Installing collected packages: "):
             self.order, self.before = line.split(": ")[1].split(", "), self.installed()
 
@@ -372,13 +372,13 @@ class Progress:
 
     def draw(self):
         spent = time.time() - self.start
-        if time.time() - self.drawn < (0.3 if self.terminal else 20) or not self.line:
+        if time.time() - self.drawn < (0.3 if self.terminal else 20) or not self.name:
             return
         self.drawn = time.time()
-        weights = [(n, HEAVY.get(name, 1)) for n, name in self.names.items()]
-        done = [weight for n, weight in weights if n < self.line]
-        text, count, total = "fetching", len(done), len(weights)
-        part, name = 0.6 * sum(done) / sum(w for _, w in weights), self.names.get(self.line, "")
+        weights = [HEAVY.get(name, 1) for name in self.names]
+        text, name, total = "fetching", self.name, len(weights)
+        count = self.names.index(name)
+        part = 0.6 * sum(weights[:count]) / sum(weights)
         if self.order:
             text, total = "installing", len(self.order)
             count = max(0, min(self.installed() - self.before, total - 1))
@@ -400,7 +400,7 @@ def clock(seconds):
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
-    except Failure as failure:
+    except (Failure, OSError) as failure:  # a folder that can't be written, a full disk
         sys.exit(str(failure))
     except KeyboardInterrupt:
         say("\nInterrupted. The same command starts again where that is possible.")
