@@ -203,6 +203,7 @@ export function useInverter(firstSample: string): Inverter {
     if (!live || !ready) return;
     let current = true;
     let rate = 0;
+    let previous: ImageBitmap | undefined;
     (async () => {
       while (current) {
         const source = video.current;
@@ -213,14 +214,13 @@ export function useInverter(firstSample: string): Inverter {
         const start = performance.now();
         const frame = photoFromVideo(source, mirror.current);
         const done = await run(frame);
-        if (!current) return;
         await nextFrame();
+        if (!current) return;
         const now = 1000 / (performance.now() - start);
         rate = rate ? 0.8 * rate + 0.2 * now : now;
-        setShown((previous) => {
-          previous?.photo.close();
-          return done;
-        });
+        setShown(done);
+        previous?.close(); // or its megabytes wait for the garbage collector
+        previous = frame;
         setCamera((state) => state && { ...state, framesPerSecond: rate });
       }
     })().catch((error) => current && fail(error));

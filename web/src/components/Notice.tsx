@@ -13,7 +13,9 @@ interface Properties {
 export function Notice({ problem, onRetry }: Properties) {
   const box = useRef<HTMLDivElement>(null);
   // On a phone the button that led here may stand far below.
-  useEffect(() => box.current!.scrollIntoView({ block: "nearest" }), [problem]);
+  useEffect(() => {
+    box.current!.scrollIntoView({ block: "nearest" });
+  }, [problem]);
   return (
     <div ref={box} className="notice" role="alert" data-problem={problem.code}>
       <p className="title">{problem.title}</p>
