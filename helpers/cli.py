@@ -241,6 +241,53 @@ def web(
     server.serve(server.build_page(ROOT), port, open_browser=not no_browser)
 
 
+@app.command()
+def evaluate(
+    attribute: AttributeOption,
+    out: Annotated[Path, typer.Option(help="Folder for report.json, report.md and pictures.")],
+    data: DataOption = None,
+    weights: WeightsOption = None,
+    network: Annotated[
+        Network | None, typer.Option(help="Insist on weights of this network.")
+    ] = None,
+    classifier: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Weights of a judge; may be given more than once. [default: the course's own "
+            "for CelebA, else one is trained]"
+        ),
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option(min=4, help="At most so many images a side. [default: all]")
+    ] = None,
+    images: Annotated[
+        int, typer.Option(min=8, help="Drawn faces of each side, as in the training.")
+    ] = 1000,
+    inception: Annotated[
+        str | None,
+        typer.Option(help="InceptionV3 too: the word imagenet (downloads it), or its file."),
+    ] = None,
+    seed: SeedOption = 0,
+) -> None:
+    """Measure both directions on held-out images: a report, a table, and the worst cases."""
+    from .evaluation import evaluate, markdown
+
+    report = evaluate(
+        attribute,
+        data or datasets.default_data(),
+        out,
+        weights=weights,
+        network=network.value if network else None,
+        classifiers=classifier,
+        count=count,
+        images=images,
+        inception=inception,
+        seed=seed,
+    )
+    say(markdown(report))
+    say(f"Wrote {out}: report.json, report.md, and the pictures of both directions.")
+
+
 def main() -> None:
     """Run a command; what went wrong with the input is a message and an exit code."""
     try:

@@ -1,0 +1,696 @@
+"""Everything in `metrics` on held-out images, in one pass: report.json, report.md and pictures.
+
+Images stream in batches. What stays in memory is one row of numbers and one row of features for
+each image, never the images.
+"""
+
+import heapq
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from tqdm.auto import tqdm
+
+from . import classifier, datasets, identity, inverter, metrics, training
+from .datasets import DRAWN, Item, Split
+from .errors import CourseError
+from .metrics import Estimate, bootstrap
+from .profiles import CACHE
+from .training import DIRECTIONS
+
+BATCH = 16
+HELD_OUT = ("validation", "test")
+CONFOUNDERS = ("Male", "Young", "Smiling", "Eyeglasses", "Wearing_Hat")
+SOURCE_SIDE = {"add": "without", "remove": "with"}
+PICTURES = 8  # on each sheet
+
+Generator = Callable[[np.ndarray], np.ndarray]
+
+
+class Judge(NamedTuple):
+    """A classifier that says whether the attribute is there."""
+
+    name: str
+    model: keras.Model
+    card: dict
+    column: int  # of the attribute under test
+
+
+# --- the judges -----------------------------------------------------------------------------
+
+
+def find_judges(
+    split: Split, size: int, out: Path, given: list[Path] | None = None, cache: Path | None = None
+) -> list[Judge]:
+    """Return the classifiers that judge: those given, the course's own, or one trained now.
+
+    The course's own (``weights/classifier-*.npz``) know CelebA's columns. For other data one is
+    trained on the training part and kept as ``OUT/classifier.npz``.
+
+    Raises
+    ------
+    classifier.ClassifierError
+        If a classifier does not know the attribute.
+    """
+    kept = out / "classifier.npz"
+    if given:
+        paths = given
+    elif (Path(split.source) / "list_attr_celeba.txt").is_file():
+        paths = sorted(inverter.WEIGHTS.glob("classifier-*.npz"))
+    else:
+        paths = [kept] if kept.is_file() else []
+    if not paths:
+        # Drawn faces are alike: a small one learns them in half a minute.
+        small = {"width": 16, "epochs": 8} if split.source == DRAWN else {}
+        model, card = classifier.train(split, size=size, cache=cache, **small)
+        classifier.save(kept, model, card)
+        paths = [kept]
+    judges = []
+    for path in paths:
+        model, card = classifier.load(path)
+        column = datasets.column_name(split.attribute)
+        if column not in card["columns"]:
+            raise classifier.ClassifierError(
+                f"The classifier {path} was not trained on {column}; it knows "
+                f"{', '.join(card['columns'])}. Leave --classifier out to train one."
+            )
+        judges.append(Judge(path.stem, model, card, card["columns"].index(column)))
+    return judges
+
+
+def judge_images(judge: Judge, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return logits (n, columns) and features (n, channels) of uint8 images of any size."""
+    size = judge.model.input_shape[1]
+    if images.shape[1] != size:
+        resized = [Image.fromarray(i).resize((size, size), Image.BICUBIC) for i in images]
+        images = np.stack([np.asarray(i) for i in resized])
+    logits, features = judge.model(datasets.to_unit(images), training=False)
+    return logits.numpy(), features.numpy()
+
+
+def was_seen(item: Item) -> bool:
+    """Say whether the course's own networks, trained on a part of CelebA, may know this photo.
+
+    They were split by the hash of the photo's name. Where CelebA's official partition rules, or
+    in folders written from it, a photo can be held out now that was trained on then.
+    """
+    if not isinstance(item, Path) or not (len(item.stem) == 6 and item.stem.isdigit()):
+        return False
+    return datasets.part_of(f"{item.stem}.jpg") == "train"
+
+
+# --- Inception ------------------------------------------------------------------------------
+
+
+def load_inception(weights: str | None) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Return the function from uint8 images to InceptionV3's features and class probabilities.
+
+    These are Keras' ImageNet weights, not the older file that papers quote FID on: compare such
+    numbers with each other, not with a paper's.
+
+    Parameters
+    ----------
+    weights : str or None
+        "imagenet", which Keras downloads; a file; or None for random weights, in tests.
+
+    Raises
+    ------
+    CourseError
+        If the weights can't be had.
+    """
+    try:
+        model = keras.applications.InceptionV3(weights=weights)
+    except Exception as error:
+        raise CourseError(
+            f"InceptionV3's weights {weights!r} can't be had: {error}\n"
+            "Give --inception a file of Keras' weights, or leave it out: FID and KID on the "
+            "classifier's features are always measured."
+        ) from error
+    both = keras.Model(model.input, [model.get_layer("avg_pool").output, model.output])
+
+    def describe(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        resized = [Image.fromarray(i).resize((299, 299), Image.BICUBIC) for i in images]
+        batch = datasets.to_unit(np.stack([np.asarray(i) for i in resized]))
+        return tuple(output.numpy() for output in both(batch, training=False))
+
+    return describe
+
+
+# --- pictures -------------------------------------------------------------------------------
+
+
+class Gallery:
+    """Keeps the pictures with the highest keys, and no others, while a stream goes by."""
+
+    def __init__(self, count: int):
+        self.count, self._heap = count, []
+
+    def offer(self, key: float, caption: str, pictures: tuple[np.ndarray, ...]) -> None:
+        # The length breaks ties, so that arrays are never compared.
+        entry = (key, len(self._heap), caption, pictures)
+        if len(self._heap) < self.count:
+            heapq.heappush(self._heap, entry)
+        elif key > self._heap[0][0]:
+            heapq.heapreplace(self._heap, (key, self._heap[0][1], caption, pictures))
+
+    def sheet(self) -> np.ndarray:
+        """Return columns of caption, image, edited and residual, the highest key first."""
+        columns = []
+        for _, _, caption, pictures in sorted(self._heap, key=lambda e: (-e[0], e[1])):
+            side = pictures[0].shape[1]
+            label = Image.new("RGB", (max(side, 96), 18), "white")
+            ImageDraw.Draw(label).text((4, 2), caption, "black", ImageFont.load_default(12))
+            shown = [np.asarray(label)]
+            for picture in pictures:
+                enlarged = Image.fromarray(picture).resize((label.width,) * 2, Image.BICUBIC)
+                shown.append(np.asarray(enlarged))
+            columns.append(np.concatenate(shown))
+        return np.concatenate(columns, axis=1)
+
+
+# --- one direction --------------------------------------------------------------------------
+
+
+def batches(
+    split: Split, items: list[Item], size: int, cache: Path | None
+) -> Iterator[tuple[list[Item], np.ndarray]]:
+    """Yield ``(items, images)`` of up to `BATCH`; what can't be read is noted and passed over."""
+    kept, images = [], []
+    for item in items:
+        try:
+            images.append(datasets.read_image(item, size, cache))
+            kept.append(item)
+        except (OSError, ValueError) as error:
+            split.unreadable[item.name] = str(error)
+        if len(kept) == BATCH:
+            yield kept, np.stack(images)
+            kept, images = [], []
+    if kept:
+        yield kept, np.stack(images)
+
+
+def apply(generator: Generator, images: np.ndarray) -> np.ndarray:
+    """Return edited images, uint8: what a viewer would save."""
+    unit = datasets.to_unit(images)
+    return datasets.to_bytes(np.clip(unit + np.asarray(generator(unit)), -1, 1))
+
+
+def drawn_truth(items: list[Item], direction: str, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the true edits, uint8, and the truly changed regions, of drawn faces."""
+    from . import faces
+
+    pairs = [faces.draw_pair(item.seed, item.attribute, size) for item in items]
+    truth = np.stack([p.with_ if direction == "add" else p.without for p in pairs])
+    return truth, np.stack([p.region for p in pairs])
+
+
+class Pass(NamedTuple):
+    """What one pass over one direction's images leaves behind.
+
+    Attributes
+    ----------
+    rows : dict
+        From the name of a number to its values, one for each image.
+    before, after : dict
+        From the name of a describer ("classifier", "inception") to its features.
+    probabilities : dict
+        From a describer to the probabilities of the edited images' classes.
+    """
+
+    rows: dict[str, np.ndarray]
+    before: dict[str, np.ndarray]
+    after: dict[str, np.ndarray]
+    probabilities: dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+def _binary(logits: np.ndarray) -> np.ndarray:
+    p = 1 / (1 + np.exp(-logits.astype(np.float64)))
+    return np.stack([1 - p, p], axis=-1)
+
+
+def run_direction(
+    direction: str,
+    generator: Generator,
+    back: Generator,
+    split: Split,
+    items: list[Item],
+    size: int,
+    judges: list[Judge],
+    *,
+    embed: Callable | None = None,
+    inception: Callable | None = None,
+    cache: Path | None = None,
+    seed: int = 0,
+    galleries: dict[str, Gallery] | None = None,
+    progress: bool = True,
+) -> Pass:
+    """Edit all items once and measure all that one image can say by itself."""
+    rows, features = defaultdict(list), defaultdict(list)
+    sign = 1 if direction == "add" else -1
+    region = metrics.region_mask(split.attribute, size)
+    rng = np.random.default_rng(seed)
+    last = None
+    with tqdm(total=len(items), desc=f"measuring {direction}", disable=not progress) as bar:
+        for chosen, before in batches(split, items, size, cache):
+            after = apply(generator, before)
+            there_and_back = apply(back, after)
+            row = {
+                "cycle_psnr": metrics.psnr(there_and_back, before),
+                "cycle_ssim": metrics.ssim(there_and_back, before),
+            }
+            for index, judge in enumerate(judges):
+                described = [judge_images(judge, images) for images in (before, after)]
+                confidence = [sign * logits[:, judge.column] for logits, _ in described]
+                row[f"flip/{judge.name}"] = confidence[1] > 0
+                row[f"already/{judge.name}"] = confidence[0] > 0
+                if index == 0:
+                    certainty = confidence
+                    p_before, p_after = (_binary(logits) for logits, _ in described)
+                    row["columns"] = p_after[..., 1] - p_before[..., 1]
+                    _describe(features, "classifier", described, (p_before, p_after))
+            if split.source == DRAWN:
+                truth, region = drawn_truth(chosen, direction, size)
+                row["error"], row["error_of_nothing"] = metrics.truth_errors(before, after, truth)
+                for name, images in (("", after), ("_of_nothing", before)):
+                    row[f"truth_psnr{name}"] = metrics.psnr(images, truth)
+                    row[f"truth_ssim{name}"] = metrics.ssim(images, truth)
+                row["iou"] = metrics.overlap(
+                    metrics.touched(before, after), metrics.touched(before, truth)
+                )
+            if region is not None:
+                row["outside"] = metrics.change_outside(before, after, region)
+                row["brightness"] = metrics.brightness_shift(before, after, region)
+                row["energy"] = metrics.energy_inside(before, after, region)
+            if embed is not None:
+                e_before, e_after = embed(before), embed(after)
+                jpeg = embed(np.stack([identity.through_jpeg(i) for i in before]))
+                previous = e_before[:1] * np.nan if last is None else last[None]
+                others = np.concatenate([previous, e_before[:-1]])
+                row["identity"] = identity.distances(e_before, e_after)
+                row["jpeg"] = identity.distances(e_before, jpeg)
+                row["others"] = identity.distances(e_before, others)
+                last = e_before[-1]
+            if inception is not None:
+                described = [inception(images) for images in (before, after)]
+                swapped = [(p, f) for f, p in described]
+                _describe(features, "inception", swapped, [p for p, _ in swapped])
+            for name, values in row.items():
+                rows[name].append(values)
+            if galleries is not None:
+                _offer(galleries, chosen, before, after, certainty, sign, rng)
+            bar.update(len(chosen))
+    joined = {name: np.concatenate(values) for name, values in rows.items()}
+    gathered = {name: np.concatenate(values) for name, values in features.items()}
+    describers = ["classifier"] + ["inception"] * (inception is not None)
+    return Pass(
+        joined,
+        {d: gathered[f"{d}/before"] for d in describers if joined},
+        {d: gathered[f"{d}/after"] for d in describers if joined},
+        {d: (gathered[f"{d}/p_before"], gathered[f"{d}/p_after"]) for d in describers if joined},
+    )
+
+
+def _describe(features, name, described, probabilities) -> None:
+    for when, (_, values), p in zip(("before", "after"), described, probabilities, strict=True):
+        features[f"{name}/{when}"].append(np.asarray(values, np.float32))
+        features[f"{name}/p_{when}"].append(np.asarray(p, np.float32))
+
+
+def _offer(galleries, items, before, after, certainty, sign, rng) -> None:
+    residual = datasets.to_bytes((after.astype(np.float32) - before) / 127.5)
+    for i, item in enumerate(items):
+        was, now = (1 / (1 + np.exp(-sign * float(c[i]))) for c in certainty)
+        name = item.stem if isinstance(item, Path) else str(item.seed)
+        caption = f"{name} {was:.2f} \N{RIGHTWARDS ARROW} {now:.2f}"
+        pictures = (before[i], after[i], residual[i])
+        for gallery, key in (
+            ("random", rng.random()),
+            ("best", float(certainty[1][i])),
+            ("worst", -float(certainty[1][i])),
+        ):
+            galleries[gallery].offer(key, caption, pictures)
+
+
+# --- the report -----------------------------------------------------------------------------
+
+
+def summarize(
+    direction: str, passes: dict[str, Pass], judges: list[Judge], split: Split
+) -> dict[str, dict]:
+    """Return the estimates of one direction, each with what to compare it with."""
+    here, there = passes[direction], passes["remove" if direction == "add" else "add"]
+    rows, result = here.rows, {}
+
+    def mean(name, **compare):
+        if name in rows:
+            result[name] = _entry(bootstrap(rows[name]), **compare)
+
+    for judge in judges:
+        already = float(np.mean(rows[f"already/{judge.name}"]))
+        mean(f"flip/{judge.name}", **{"doing nothing": already})
+    if "identity" in rows:
+        same = bootstrap(rows["identity"] < identity.SAME_PERSON)
+        result["same_person"] = _entry(
+            same, **{"different people": _mean(rows["others"] < identity.SAME_PERSON)}
+        )
+        mean(
+            "identity",
+            **{"different people": _mean(rows["others"]), "JPEG alone": _mean(rows["jpeg"])},
+        )
+    mean("outside")
+    mean("energy")
+    mean("brightness")
+    for describer in here.after:
+        target, n = there.before[describer], 0
+        n = min(len(target) // 2, len(here.after[describer]) // 2)
+        for name, distance in (
+            ("fid", metrics.frechet_distance),
+            ("kid", metrics.kernel_distance),
+        ):
+            if n < 2:
+                continue
+            edited, unedited, halves = (
+                metrics.matched(distance, a, b, n)
+                for a, b in (
+                    (here.after[describer], target),
+                    (here.before[describer], target),
+                    (target, None),
+                )
+            )
+            compare = {"real against real": halves.value, "doing nothing": unedited.value}
+            result[f"{name}/{describer}"] = _entry(edited, **compare)
+        if n >= 2:
+            p = here.probabilities[describer][1]
+            spread = metrics.matched(lambda a, _: metrics.inception_score(a), p, None, len(p) // 2)
+            score, half = metrics.inception_score(p), spread.high - spread.value
+            real = metrics.inception_score(there.probabilities[describer][0])
+            estimate = Estimate(score, score - half, score + half, len(p))
+            result[f"score/{describer}"] = _entry(estimate, **{"real": real})
+    mean("cycle_psnr")
+    mean("cycle_ssim")
+    if "error" in rows:
+        ratio = bootstrap(rows["error"], rows["error_of_nothing"])
+        result["truth_error"] = _entry(ratio, **{"doing nothing": 1.0})
+        for name in ("truth_psnr", "truth_ssim"):
+            mean(name, **{"doing nothing": _mean(rows[f"{name}_of_nothing"])})
+        mean("iou", **{"doing nothing": 0.0})
+    columns = judges[0].card["columns"]
+    for name in columns:
+        if name != datasets.column_name(split.attribute):
+            shift = rows["columns"][:, columns.index(name)]
+            result[f"shift/{name}"] = _entry(bootstrap(shift))
+    return result
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(np.nanmean(values))
+
+
+def _entry(estimate: Estimate, **compare: float) -> dict:
+    return {
+        **{k: None if v != v else v for k, v in estimate._asdict().items()},
+        **({"compare": compare} if compare else {}),
+    }
+
+
+QUESTIONS = [
+    ("flip", "Did the attribute flip?", "called flipped by {}", ".1%"),
+    ("same_person", "Is it still the same person?", "embedding distance below 0.6", ".1%"),
+    ("identity", "", "mean embedding distance", ".3f"),
+    ("outside", "Was anything else touched?", "mean change outside the region, of 255", ".2f"),
+    ("energy", "", "residual's energy inside the region", ".1%"),
+    ("brightness", "Did the picture brighten?", "luminance outside the region, of 255", "+.2f"),
+    ("fid", "Does it look real?", "FID on {} features", ".2f"),
+    ("kid", "", "KID on {} features", ".4f"),
+    ("score", "", "Inception Score, {}", ".3f"),
+    ("cycle_psnr", "Is it consistent?", "cycle PSNR, dB", ".2f"),
+    ("cycle_ssim", "", "cycle SSIM", ".4f"),
+    ("truth_error", "Is it right?", "error to the truth, of doing nothing's", ".1%"),
+    ("truth_psnr", "", "PSNR to the truth, dB", ".2f"),
+    ("truth_ssim", "", "SSIM to the truth", ".4f"),
+    ("iou", "", "IoU of edited and truly changed region", ".1%"),
+    ("shift", "Did another attribute change?", "mean P({}), shift", "+.3f"),
+]
+
+
+def table(measures: dict[str, dict], only: tuple[str, ...] = CONFOUNDERS) -> str:
+    """Return one direction's measures as a Markdown table; of other attributes, only some."""
+    lines = [
+        "| question | measure | value | 95% interval | N | compare with |",
+        "|---|---|---:|---:|---:|---|",
+    ]
+    for key, question, label, form in QUESTIONS:
+        names = [n for n in measures if n.split("/")[0] == key]
+        names = [n for n in names if key != "shift" or n.split("/")[1] in only]
+        for name in names:
+            entry = measures[name]
+            if entry["value"] is None:
+                value = interval = "not defined"
+            else:
+                value = format(entry["value"], form)
+                interval = f"{format(entry['low'], form)} to {format(entry['high'], form)}"
+            compare = ", ".join(
+                f"{k} {format(v, form)}" for k, v in entry.get("compare", {}).items()
+            )
+            measure = label.format(name.split("/")[-1])
+            lines.append(
+                f"| {question} | {measure} | {value} | {interval} | {entry['n']} | {compare} |"
+            )
+            question = ""
+    return "\n".join(lines)
+
+
+def markdown(report: dict) -> str:
+    """Return the whole report as Markdown."""
+    held_out = report["held_out"]
+    lines = [
+        f"# {report['attribute']}, measured on {report['data']}",
+        "",
+        f"Held-out images: {held_out['without']} without, {held_out['with']} with.",
+    ]
+    for judge in report["classifiers"]:
+        accuracy = judge["balanced_accuracy"]
+        lines.append(
+            f"Judge {judge['name']} ({judge['network']}, trained on {judge['train_images']} "
+            f"images): {accuracy:.1%} balanced accuracy on them."
+        )
+    for note in report["notes"]:
+        lines.append(f"{note}")
+    for direction in DIRECTIONS:
+        card = report["weights"].get(direction, {})
+        made = ", ".join(f"{k} {card[k]}" for k in ("network", "size", "steps") if k in card)
+        title = f"{direction}: {SOURCE_SIDE[direction]} to "
+        title += SOURCE_SIDE["remove" if direction == "add" else "add"]
+        lines += ["", f"## {title}", "", made, "", table(report["directions"][direction])]
+        lines += [
+            "",
+            f"Pictures: {', '.join(f'{direction}/{n}.png' for n in ('random', 'best', 'worst'))}.",
+        ]
+    if report["unreadable"]:
+        lines += ["", f"## {len(report['unreadable'])} photos could not be read", ""]
+        lines += [f"- {name}: {why}" for name, why in sorted(report["unreadable"].items())]
+    return "\n".join(lines) + "\n"
+
+
+def measure(
+    generators: tuple[Generator, Generator],
+    split: Split,
+    size: int,
+    judges: list[Judge],
+    out: Path | None = None,
+    *,
+    parts: tuple[str, ...] = HELD_OUT,
+    count: int | None = None,
+    inception: str | None = None,
+    faces: bool = True,
+    cards: dict[str, dict] | None = None,
+    seed: int = 0,
+    cache: Path | None = CACHE,
+    progress: bool = True,
+) -> dict:
+    """Measure a pair of generators on the held-out parts of a split; return the report.
+
+    Parameters
+    ----------
+    generators : two callables
+        generator_add and generator_remove: float32 (n, size, size, 3) in [-1, 1] to residuals.
+    split : Split
+        What `datasets.open_split` returned.
+    judges : list of Judge
+        From `find_judges`; the first one's features also serve FID and KID.
+    out : Path, optional
+        Where report.json, report.md and the sheets go.
+    parts : tuple of str
+        Which parts of the split.
+    count : int, optional
+        At most so many images a side.
+    inception : str, optional
+        InceptionV3's weights for FID, KID and Inception Score; see `load_inception`.
+    faces : bool
+        Whether to measure identity with dlib, if it is installed.
+
+    Raises
+    ------
+    datasets.DataError
+        If a side has no held-out image.
+    """
+    notes, items, dropped = [], {}, 0
+    for side in datasets.SIDES:
+        every = [item for part in parts for item in split.items[part, side]]
+        fresh = [item for item in every if not was_seen(item)]
+        dropped += len(every) - len(fresh)
+        # Spread over both parts; a seeded choice rather than the first.
+        order = np.random.default_rng(seed).permutation(len(fresh))[:count]
+        items[side] = [fresh[i] for i in sorted(order)]
+        if not items[side]:
+            raise datasets.DataError(
+                f"{split.source} has no held-out image {side} {split.attribute} in "
+                f"{' and '.join(parts)}. Add photos, or give other --data."
+            )
+    if dropped:
+        notes.append(f"{dropped} photos left out: the course's weights were trained on them.")
+    embed = None
+    if faces:
+        try:
+            embed = identity.load_embedder()
+        except identity.IdentityError as error:
+            notes.append(f"Identity not measured. {error}")
+    if inception is None:
+        notes.append("FID, KID and score on InceptionV3 not measured (--inception imagenet).")
+    describe = load_inception(inception) if inception else None
+    passes, sheets = {}, {}
+    for direction, generator, back in zip(DIRECTIONS, generators, generators[::-1], strict=True):
+        sheets[direction] = {name: Gallery(PICTURES) for name in ("random", "best", "worst")}
+        passes[direction] = run_direction(
+            direction,
+            generator,
+            back,
+            split,
+            items[SOURCE_SIDE[direction]],
+            size,
+            judges,
+            embed=embed,
+            inception=describe,
+            cache=cache,
+            seed=seed,
+            galleries=sheets[direction],
+            progress=progress,
+        )
+        if not passes[direction].rows:
+            raise datasets.DataError(
+                f"No held-out image {SOURCE_SIDE[direction]} {split.attribute} could be read."
+            )
+    report = {
+        "attribute": split.attribute,
+        "data": DRAWN if split.source == DRAWN else Path(split.source).name,
+        "size": size,
+        "seed": seed,
+        "held_out": {SOURCE_SIDE[d]: len(passes[d].rows["cycle_psnr"]) for d in DIRECTIONS},
+        "classifiers": [_judge_entry(judge, passes) for judge in judges],
+        "weights": cards or {},
+        "notes": notes,
+        "directions": {d: summarize(d, passes, judges, split) for d in DIRECTIONS},
+        "unreadable": dict(sorted(split.unreadable.items())),
+    }
+    if out is not None:
+        _write(report, sheets, out)
+    return report
+
+
+def _judge_entry(judge: Judge, passes: dict[str, Pass]) -> dict:
+    """Say how well a judge tells the unedited held-out images apart."""
+    wrong = [passes[d].rows[f"already/{judge.name}"] for d in DIRECTIONS]
+    accuracy = 1 - np.mean([np.mean(side) for side in wrong])
+    keep = ("network", "size", "epochs", "seed", "train_images", "data")
+    card = {key: judge.card[key] for key in keep if key in judge.card}
+    return {"name": judge.name, "balanced_accuracy": float(accuracy), **card}
+
+
+def _write(report: dict, sheets: dict[str, dict[str, Gallery]], out: Path) -> None:
+    for direction, galleries in sheets.items():
+        folder = out / direction
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, gallery in galleries.items():
+            with datasets.written_whole(folder / f"{name}.png") as temporary:
+                Image.fromarray(gallery.sheet()).save(temporary, "PNG")
+    training.write_text(out / "report.json", json.dumps(report, indent=2) + "\n")
+    training.write_text(out / "report.md", markdown(report))
+
+
+def evaluate(
+    attribute: str,
+    data: str | Path,
+    out: Path,
+    *,
+    weights: Path | None = None,
+    network: str | None = None,
+    classifiers: list[Path] | None = None,
+    count: int | None = None,
+    images: int = 1000,
+    inception: str | None = None,
+    seed: int = 0,
+    cache: Path | None = CACHE,
+    progress: bool = True,
+) -> dict:
+    """Load weights, measure them on held-out images, and write the report to `out`.
+
+    Parameters
+    ----------
+    attribute, data, seed, images
+        As for `datasets.open_split`; give the ones of the training, or held-out images may have
+        been trained on.
+    weights : Path, optional
+        Folder of a run or of weights; the course's own by default.
+    network : str, optional
+        "paper" or "attention": refuse weights of another.
+    classifiers, count, inception
+        See `find_judges` and `measure`.
+
+    Returns
+    -------
+    dict
+        What report.json holds.
+
+    Raises
+    ------
+    CourseError
+        If the data, the weights or a classifier can't be used.
+    """
+    split = datasets.open_split(data, attribute, seed=seed, images=images, need="test")
+    generators, cards = [], {}
+    for direction in DIRECTIONS:
+        path = inverter.find_weights(attribute, direction, weights)
+        generator, card = training.load_generator(path)
+        if network and card["network"] != network:
+            raise training.TrainingError(
+                f"{path} holds the {card['network']} network, not the {network} network."
+            )
+        generators.append(lambda images, g=generator: g(images, training=False))
+        cards[direction] = card
+    size = cards["add"]["size"]
+    if cards["remove"]["size"] != size:
+        raise training.TrainingError(
+            f"The two directions differ in size: {size} and {cards['remove']['size']} px."
+        )
+    if split.source == DRAWN and cache is not None:
+        datasets.draw_ahead(split, size, cache)
+    out.mkdir(parents=True, exist_ok=True)
+    judges = find_judges(split, size, out, classifiers, cache)
+    return measure(
+        tuple(generators),
+        split,
+        size,
+        judges,
+        out,
+        count=count,
+        inception=inception,
+        cards=cards,
+        seed=seed,
+        cache=cache,
+        progress=progress,
+    )
