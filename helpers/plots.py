@@ -257,3 +257,51 @@ def show_curves(history: Sequence[dict[str, float]], title: str = "") -> None:
     ]
     curves(shown, [name for name in shown[0] if name != "step"], guess=LN_3, title=title)
     plt.show()
+
+
+# --- what a judge says (notebook 07) --------------------------------------------------------
+
+
+def judge_scores(scores: dict[str, np.ndarray], threshold: float = 0.5) -> Figure:
+    """Draw a judge's P(with) for groups of images, one above the other, and a threshold.
+
+    Parameters
+    ----------
+    scores : dict
+        From the name of a group to its probabilities.
+    threshold : float
+        From where on the judge says "with"; each row's label gives that share.
+    """
+    figure = Figure(figsize=(6.5, 0.7 + 0.62 * len(scores)), layout="constrained")
+    axis = figure.subplots()
+    colours = (BLUE, ORANGE, GREEN, PURPLE)
+    labels = []
+    for place, (name, values) in enumerate(scores.items()):
+        heights, edges = np.histogram(values, bins=25, range=(0, 1))
+        # A root, so that a handful of failures still shows beside a tall heap.
+        tall = 0.8 * np.sqrt(heights / max(heights.max(), 1))
+        colour = colours[place % len(colours)]
+        axis.bar(edges[:-1], tall, 0.037, -place, align="edge", color=colour)
+        labels.append(f"{name}\n{np.mean(np.asarray(values) > threshold):.0%} called with")
+    axis.axvline(threshold, color="black", linestyle="--", linewidth=1)
+    axis.set_yticks([0.35 - place for place in range(len(scores))], labels)
+    axis.set(xlim=(-0.01, 1.01), xlabel="P(with), says the judge (heights: root of the count)")
+    axis.tick_params(axis="y", length=0)
+    axis.spines[["top", "right", "left"]].set_visible(False)
+    return figure
+
+
+def shrinking_distances(distances: dict[str, dict[int, float]]) -> Figure:
+    """Draw distances over the number of images, with one line for each name."""
+    figure = Figure(figsize=(6.5, 2.8), layout="constrained")
+    axis = figure.subplots()
+    for (name, values), colour in zip(distances.items(), (BLUE, ORANGE, GREEN), strict=False):
+        axis.plot(list(values), list(values.values()), "o-", color=colour, label=name)
+    axis.axhline(0, color=GRAY, linewidth=1)
+    axis.set_xscale("log", base=2)
+    ticks = list(next(iter(distances.values())))
+    axis.set_xticks(ticks, [str(n) for n in ticks])
+    axis.set(xlabel="images on each side", ylabel="distance, real against real")
+    axis.legend(frameon=False)
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure

@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from . import datasets
+from . import datasets, plots
 from .faces import contact_sheet
 from .plots import BLUE, GRAY, ORANGE, displayable
 
@@ -265,3 +265,39 @@ def _brief(value) -> str:
     if isinstance(value, np.ndarray):
         return np.array2string(value, precision=3, threshold=12)
     return f"{value}"
+
+
+# --- what a judge says, and where an edit fails (notebook 07) -------------------------------
+
+
+def threshold_explorer(scores: dict[str, np.ndarray]) -> ipywidgets.VBox:
+    """Move the judge's threshold, and see what share of each group it then calls "with".
+
+    Parameters
+    ----------
+    scores : dict
+        From the name of a group to its P(with).
+    """
+    threshold = ipywidgets.FloatSlider(
+        value=0.5, min=0.02, max=0.98, step=0.02, description="threshold"
+    )
+    picture = ipywidgets.Image(format="png")
+
+    def redraw() -> None:
+        picture.value = png(plots.judge_scores(scores, threshold.value))
+
+    _watch([threshold], redraw)
+    return ipywidgets.VBox([threshold, picture])
+
+
+def failure_gallery(folder: Path) -> ipywidgets.VBox:
+    """Browse the sheets that `evaluation.measure` wrote: both directions; worst, best, random."""
+    direction = ipywidgets.ToggleButtons(options=["add", "remove"], description="direction")
+    choice = ipywidgets.ToggleButtons(options=["worst", "best", "random"], description="which")
+    picture = ipywidgets.Image(format="png")
+
+    def redraw() -> None:
+        picture.value = (folder / direction.value / f"{choice.value}.png").read_bytes()
+
+    _watch([direction, choice], redraw)
+    return ipywidgets.VBox([direction, choice, picture])
