@@ -1,0 +1,163 @@
+"""The notebooks: each has the form that learners rely on, and each runs from a fresh kernel."""
+
+import re
+import statistics
+
+import nbformat
+import pytest
+
+from helpers import notebooks
+from helpers.profiles import ROOT
+
+NAMES = [
+    "00_meet_the_inverter",
+    "01_split_the_dataset",
+    "02_build_the_generators",
+    "03_build_the_discriminator",
+    "04_write_the_losses",
+    "05_wire_dual_learning",
+    "06_train_on_a_gpu",
+    "07_measure_the_results",
+    "08_fix_the_residual",
+    "09_export_to_tensorflowjs",
+    "10_run_in_the_browser",
+    "11_invert_another_attribute",
+    "12_scale_beyond_one_machine",
+]
+MEDIAN_LINES, MOST_LINES = 8, 40
+TRAIN_STEP = re.compile(r"def \w*(train_step|step|update)\w*\(")
+BADGE = re.compile(
+    r"^\[!\[Open in Colab\]\(https://colab\.research\.google\.com/assets/colab-badge\.svg\)\]"
+    r"\(https://colab\.research\.google\.com/github/([^/]+/[^/]+)/blob/main/(.+\.ipynb)\)$"
+)
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
+
+every = pytest.mark.parametrize("name", NAMES)
+
+
+def path_of(name):
+    return ROOT / "notebooks" / f"{name}.ipynb"
+
+
+def read(name):
+    return nbformat.read(path_of(name), as_version=4)
+
+
+def sources(notebook, kind):
+    return [cell.source for cell in notebook.cells if cell.cell_type == kind]
+
+
+def words(texts):
+    return sum(len(re.findall(r"\w+", text)) for text in texts)
+
+
+def test_the_course_is_these_notebooks():
+    assert [path.stem for path in notebooks.find_notebooks([])] == NAMES
+
+
+@every
+def test_is_valid_and_has_a_python_kernel(name):
+    notebook = read(name)
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+    ids = [cell.id for cell in notebook.cells]
+    assert len(set(ids)) == len(ids)
+
+
+@every
+def test_opening_cell(name):
+    opening = read(name).cells[0]
+    assert opening.cell_type == "markdown"
+    title, badge, *rest = opening.source.splitlines()
+    number, words_of_name = name.split("_", 1)
+    assert title.startswith(f"# {number} · ")
+    # The file's name is its title: "Export to TensorFlow.js" is export_to_tensorflowjs.
+    plain = re.sub(r"[^a-z0-9 ]", "", title.split(" · ")[1].lower())
+    assert plain.replace(" ", "_") == words_of_name
+    assert (match := BADGE.match(badge)), badge
+    assert match[2] == f"notebooks/{name}.ipynb"
+    rest = "\n".join(rest)
+    for heading in ("You will", "Needs", "Time"):
+        assert f"**{heading}**" in rest, f"no {heading}"
+    promised = rest.split("**You will**")[1].split("**Needs**")[0]
+    assert len(re.findall(r"^- ", promised, re.MULTILINE)) == 3
+    assert re.search(r"\*\*Time\*\*.*\d+", rest), "Time gives no number"
+
+
+def test_setup_cells_and_repository_are_the_same_everywhere():
+    setups = {name: [cell.source for cell in read(name).cells[1:3]] for name in NAMES}
+    first = setups[NAMES[0]]
+    assert [name for name, setup in setups.items() if setup != first] == []
+    assert "profile = start(seed=0)" in first[1]
+    repository = re.search(r'^REPOSITORY = "(.+)"$', first[0], re.MULTILINE)[1]
+    badges = {BADGE.match(read(name).cells[0].source.splitlines()[1])[1] for name in NAMES}
+    assert badges == {repository}
+
+
+@every
+def test_cells_are_short(name):
+    lines = {text: len(text.splitlines()) for text in sources(read(name), "code")}
+    assert statistics.median(lines.values()) <= MEDIAN_LINES
+    long = [text for text, count in lines.items() if count > MOST_LINES]
+    others = [text for text in long if not TRAIN_STEP.search(text)]
+    assert others == [], "only a train step may be longer"
+    assert len(long) <= 1, "one train step at most"
+
+
+@every
+def test_holds_no_results(name):
+    notebook = read(name)
+    assert "widgets" not in notebook.metadata
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert cell.outputs == [], cell.id
+            assert cell.execution_count is None, cell.id
+
+
+@every
+def test_more_prose_than_code(name):
+    notebook = read(name)
+    # Code shown inside prose counts as neither.
+    prose = [FENCE.sub("", text) for text in sources(notebook, "markdown")]
+    assert words(prose) >= words(sources(notebook, "code"))
+
+
+@every
+def test_ends_with_a_recap_and_a_link_onwards(name):
+    last = read(name).cells[-1]
+    assert last.cell_type == "markdown"
+    assert "## Recap" in last.source
+    following = NAMES[NAMES.index(name) + 1 :]
+    onwards = re.search(r"^.*Next: .*$", last.source, re.MULTILINE)
+    assert onwards, "no line with Next:"
+    if following:
+        assert f"({following[0]}.ipynb)" in onwards[0]
+
+
+@every
+def test_relative_links_resolve(name):
+    texts = [FENCE.sub("", text) for text in sources(read(name), "markdown")]
+    targets = {target for text in texts for target in LINK.findall(text)}
+    files = {target.split("#")[0] for target in targets if "://" not in target}
+    missing = [target for target in files if target and not (ROOT / "notebooks" / target).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("name", NAMES[1:])
+def test_has_exercises_with_checks_and_solutions(name):
+    notebook = read(name)
+    prose = "\n".join(sources(notebook, "markdown"))
+    exercises = len(re.findall(r"^## Exercise", prose, re.MULTILINE))
+    assert exercises >= 2
+    assert prose.count("<details>") >= exercises
+    checks = [text for text in sources(notebook, "code") if "widgets.check(" in text]
+    assert len(checks) >= exercises
+
+
+@pytest.mark.slow
+@every
+def test_runs_from_a_fresh_kernel(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_PROFILE", "quick")
+    error = notebooks.run_notebook(path_of(name), tmp_path)
+    assert error is None, error
