@@ -305,3 +305,67 @@ def shrinking_distances(distances: dict[str, dict[int, float]]) -> Figure:
     axis.legend(frameon=False)
     axis.spines[["top", "right"]].set_visible(False)
     return figure
+
+
+# --- from Keras to the browser, from a photo to the face crop (notebooks 09, 10) ------------
+
+
+def stations(steps: dict[str, str]) -> Figure:
+    """Draw the stations of a way as boxes in a row, with arrows between them.
+
+    Parameters
+    ----------
+    steps : dict
+        From what stands in a box to the note below it.
+    """
+    figure = Figure(figsize=(2.3 * len(steps), 1.6), layout="constrained")
+    axis = figure.subplots()
+    for place, (name, note) in enumerate(steps.items()):
+        _box(axis, 3 * place, 0, name, place == len(steps) - 1, True, 1.9, 0.7)
+        axis.text(3 * place, -0.65, note, ha="center", va="top", fontsize=8.5, color="#444444")
+        if place:
+            _arrow(axis, (3 * place - 1.95, 0), (3 * place - 1.05, 0), "black")
+    axis.set(xlim=(-1.3, 3 * len(steps) - 1.7), ylim=(-1.6, 0.55), aspect="equal")
+    axis.axis("off")
+    return figure
+
+
+def operation_counts(graphs: dict[str, dict[str, int]]) -> Figure:
+    """Draw how often each operation stands in some graphs, the graphs side by side.
+
+    Parameters
+    ----------
+    graphs : dict
+        From a graph's name to its count of each operation.
+    """
+    operations = sorted({op for counts in graphs.values() for op in counts}, reverse=True)
+    figure = Figure(figsize=(3.5 * len(graphs) + 1.5, 0.6 + 0.2 * len(operations)))
+    figure.set_layout_engine("constrained")
+    axes = figure.subplots(1, len(graphs), sharex=True, sharey=True, squeeze=False)[0]
+    for axis, (name, counts), colour in zip(axes, graphs.items(), (BLUE, ORANGE), strict=False):
+        values = [counts.get(op, 0) for op in operations]
+        bars = axis.barh(operations, values, color=colour)
+        axis.bar_label(bars, [f" {value}" if value else "" for value in values], fontsize=8)
+        axis.set_title(f"{name}: {sum(values)} operations", fontsize=10)
+        axis.tick_params(axis="y", labelsize=8, length=0)
+        axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def outline(axis, landmarks: np.ndarray, corners: np.ndarray | None = None) -> None:
+    """Mark a face's landmarks in a picture that `axis` shows, and the outline of its crop.
+
+    Parameters
+    ----------
+    landmarks : np.ndarray
+        (points, 2), x and y in pixels.
+    corners : np.ndarray
+        (4, 2), the crop's corners in order around it, the first two being its upper edge, which
+        is drawn thick.
+    """
+    axis.scatter(*np.asarray(landmarks).T, s=28, color=ORANGE, edgecolor="white", zorder=3)
+    if corners is not None:
+        around = np.vstack([corners, corners[:1]])
+        axis.plot(*around.T, color="white", linewidth=3)
+        axis.plot(*around.T, color=BLUE, linewidth=1.6)
+        axis.plot(*around[:2].T, color=BLUE, linewidth=4)

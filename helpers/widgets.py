@@ -301,3 +301,57 @@ def failure_gallery(folder: Path) -> ipywidgets.VBox:
 
     _watch([direction, choice], redraw)
     return ipywidgets.VBox([direction, choice, picture])
+
+
+# --- pictures to flip through, a crop to move (notebooks 09, 10) ----------------------------
+
+
+def flip_through(pictures: dict[str, np.ndarray | Figure], zoom: int = 1) -> ipywidgets.VBox:
+    """Show one picture of several, chosen by a slider.
+
+    Parameters
+    ----------
+    pictures : dict
+        From a label to an image as `plots.displayable` takes it, or to a figure.
+    zoom : int
+        Times that each pixel is repeated on the page.
+    """
+    slider = ipywidgets.SelectionSlider(
+        options=list(pictures), description="show", layout={"width": "30em"}
+    )
+    picture = ipywidgets.Image(format="png")
+
+    def redraw() -> None:
+        picture.value = png(pictures[slider.value], zoom)
+
+    _watch([slider], redraw)
+    return ipywidgets.VBox([slider, picture])
+
+
+def crop_explorer(draw: Callable[..., np.ndarray], zoom: int = 2) -> ipywidgets.VBox:
+    """Turn, zoom and shift a face crop with sliders, and see what becomes of its edit.
+
+    Parameters
+    ----------
+    draw : callable
+        From ``turn`` (degrees), ``scale``, ``right`` and ``down`` (pixels of the crop) to an
+        image as `plots.displayable` takes it.
+    zoom : int
+        Times that each pixel is repeated on the page.
+    """
+    options = {"continuous_update": False}
+    sliders = {
+        "turn": ipywidgets.IntSlider(0, -45, 45, 5, description="turn (°)", **options),
+        "scale": ipywidgets.FloatSlider(
+            value=1.0, min=0.4, max=2.0, step=0.05, description="scale", **options
+        ),
+        "right": ipywidgets.IntSlider(0, -40, 40, 2, description="right (px)", **options),
+        "down": ipywidgets.IntSlider(0, -40, 40, 2, description="down (px)", **options),
+    }
+    picture = ipywidgets.Image(format="png")
+
+    def redraw() -> None:
+        picture.value = png(draw(**{name: s.value for name, s in sliders.items()}), zoom)
+
+    _watch(list(sliders.values()), redraw)
+    return ipywidgets.HBox([ipywidgets.VBox(list(sliders.values())), picture])
