@@ -216,7 +216,7 @@ def augment(images: tf.Tensor) -> tf.Tensor:
     images = gray + (images - gray) * uniform(0.6, 1.2)
     mean = tf.reduce_mean(images, axis=(1, 2, 3), keepdims=True)
     images = (images - mean) * uniform(0.8, 1.2) + mean + uniform(-0.15, 0.15)
-    small = tf.cast(size * tf.random.uniform((), 0.5, 1.0), tf.int32)
+    small = tf.cast(size * tf.random.uniform((), 0.6, 1.0), tf.int32)
     coarse = tf.image.resize(images, (small, small), antialias=True)
     coarse = tf.image.resize(coarse, (size, size))
     images = tf.where(uniform(0.0, 1.0) < 0.3, coarse, images)
@@ -410,12 +410,26 @@ def balanced_accuracy(logits: np.ndarray, truth: np.ndarray) -> float:
     return float(np.mean([np.mean((logits[side] > 0) == (truth[side] > 0.5)) for side in sides]))
 
 
+def answer(model: keras.Model, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return logits and features, each the mean over the image and its mirror image.
+
+    A face in a mirror wears the same glasses, and two looks err less than one.
+
+    Parameters
+    ----------
+    images : np.ndarray
+        float32 (n, size, size, 3) in [-1, 1], of the model's size.
+    """
+    both = [model(seen, training=False) for seen in (images, images[:, :, ::-1])]
+    return tuple((np.asarray(one) + np.asarray(two)) / 2 for one, two in zip(*both, strict=True))
+
+
 def predictions(
     model: keras.Model, split: Split, labelled: Labelled, *, cache: Path | None = None
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield ``(logits, truth)`` of one batch after another."""
     for images, truth in label_stream(split, labelled, model.input_shape[1], 32, cache=cache):
-        yield model(images, training=False)[0].numpy(), truth.numpy()
+        yield answer(model, images.numpy())[0], truth.numpy()
 
 
 def accuracies(

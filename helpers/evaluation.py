@@ -89,8 +89,7 @@ def judge_images(judge: Judge, images: np.ndarray) -> tuple[np.ndarray, np.ndarr
     if images.shape[1] != size:
         resized = [Image.fromarray(i).resize((size, size), Image.BICUBIC) for i in images]
         images = np.stack([np.asarray(i) for i in resized])
-    logits, features = judge.model(datasets.to_unit(images), training=False)
-    return logits.numpy(), features.numpy()
+    return classifier.answer(judge.model, datasets.to_unit(images))
 
 
 def was_seen(item: Item) -> bool:
@@ -163,8 +162,8 @@ class Gallery:
         columns = []
         for _, _, caption, pictures in sorted(self._heap, key=lambda e: (-e[0], e[1])):
             side = pictures[0].shape[1]
-            label = Image.new("RGB", (max(side, 96), 18), "white")
-            ImageDraw.Draw(label).text((4, 2), caption, "black", ImageFont.load_default(12))
+            label = Image.new("RGB", (max(side, 112), 18), "white")
+            ImageDraw.Draw(label).text((3, 3), caption, "black", ImageFont.load_default(11))
             shown = [np.asarray(label)]
             for picture in pictures:
                 enlarged = Image.fromarray(picture).resize((label.width,) * 2, Image.BICUBIC)
@@ -326,7 +325,7 @@ def _offer(galleries, items, before, after, certainty, sign, rng) -> None:
     for i, item in enumerate(items):
         was, now = (1 / (1 + np.exp(-sign * float(c[i]))) for c in certainty)
         name = item.stem if isinstance(item, Path) else str(item.seed)
-        caption = f"{name} {was:.2f} \N{RIGHTWARDS ARROW} {now:.2f}"
+        caption = f"{name}: {was:.2f} to {now:.2f}"
         pictures = (before[i], after[i], residual[i])
         for gallery, key in (
             ("random", rng.random()),
@@ -345,6 +344,8 @@ def summarize(
     """Return the estimates of one direction, each with what to compare it with."""
     here, there = passes[direction], passes["remove" if direction == "add" else "add"]
     rows, result = here.rows, {}
+    # The drawn people are the same on both sides, in the same order.
+    same_people = split.source == DRAWN
 
     def mean(name, **compare):
         if name in rows:
@@ -366,7 +367,7 @@ def summarize(
     mean("energy")
     mean("brightness")
     for describer in here.after:
-        target, n = there.before[describer], 0
+        target = there.before[describer]
         n = min(len(target) // 2, len(here.after[describer]) // 2)
         for name, distance in (
             ("fid", metrics.frechet_distance),
@@ -375,18 +376,18 @@ def summarize(
             if n < 2:
                 continue
             edited, unedited, halves = (
-                metrics.matched(distance, a, b, n)
-                for a, b in (
-                    (here.after[describer], target),
-                    (here.before[describer], target),
-                    (target, None),
+                metrics.matched(distance, a, target, n, apart=apart)
+                for a, apart in (
+                    (here.after[describer], same_people),
+                    (here.before[describer], same_people),
+                    (target, True),
                 )
             )
             compare = {"real against real": halves.value, "doing nothing": unedited.value}
             result[f"{name}/{describer}"] = _entry(edited, **compare)
         if n >= 2:
             p = here.probabilities[describer][1]
-            spread = metrics.matched(lambda a, _: metrics.inception_score(a), p, None, len(p) // 2)
+            spread = metrics.matched(lambda a, _: metrics.inception_score(a), p, p, len(p) // 2)
             score, half = metrics.inception_score(p), spread.high - spread.value
             real = metrics.inception_score(there.probabilities[describer][0])
             estimate = Estimate(score, score - half, score + half, len(p))
@@ -562,6 +563,12 @@ def measure(
             notes.append(f"Identity not measured. {error}")
     if inception is None:
         notes.append("FID, KID and score on InceptionV3 not measured (--inception imagenet).")
+    if split.source == DRAWN:
+        notes.append(
+            "Drawn faces: the truth of adding is one pair out of many that would suit, so a good "
+            "edit can be as far from it as doing nothing; that of removing is the only one. The "
+            "face embedding was trained on photos, and drawn people look much alike to it."
+        )
     describe = load_inception(inception) if inception else None
     passes, sheets = {}, {}
     for direction, generator, back in zip(DIRECTIONS, generators, generators[::-1], strict=True):

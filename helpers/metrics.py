@@ -242,15 +242,17 @@ def bootstrap(
 def matched(
     distance: Callable[[np.ndarray, np.ndarray], float],
     a: np.ndarray,
-    b: np.ndarray | None,
+    b: np.ndarray,
     n: int,
+    *,
+    apart: bool = False,
     draws: int = 40,
     seed: int = 0,
 ) -> Estimate:
     """Return a distance of two sets of features, always between n images and n images.
 
     FID shrinks as n grows, so distances of different n must not be compared. Here n of each side
-    are drawn without repeats, many times; with ``b=None``, two halves of `a` that share no image.
+    are drawn without repeats, many times.
 
     The interval is the delete-half jackknife's: with n half of a sample, the spread of such draws
     is the standard error of the whole. A bootstrap would draw images twice, which both FID and
@@ -264,6 +266,9 @@ def matched(
         (images, features).
     n : int
         At most half of the smaller set.
+    apart : bool
+        Row i of `a` and of `b` show the same person, so draw no row for both sides. With the
+        same array twice, that gives two halves of it.
 
     Source: Shao and Wu, "A General Theory for Jackknife Variance Estimation", 1989.
     """
@@ -271,9 +276,7 @@ def matched(
     values = []
     for _ in range(draws):
         first = rng.permutation(len(a))
-        if b is None:
-            values.append(distance(a[first[:n]], a[first[n : 2 * n]]))
-        else:
-            values.append(distance(a[first[:n]], b[rng.permutation(len(b))[:n]]))
+        second = first[n : 2 * n] if apart else rng.permutation(len(b))[:n]
+        values.append(distance(a[first[:n]], b[second]))
     mean, error = float(np.mean(values)), float(np.std(values, ddof=1))
     return Estimate(mean, mean - 1.96 * error, mean + 1.96 * error, n)

@@ -64,15 +64,7 @@ class BandModel:
         low = unit.reshape(len(unit), 4, 8, 4, 8, 3).std(axis=(2, 4)).reshape(len(unit), -1)
         bright = unit.mean(axis=(1, 2, 3)) * 4
         logits = np.stack([dark, bright], axis=1)
-        return Output(logits), Output(np.concatenate([low, logits], axis=1))
-
-
-class Output(np.ndarray):
-    def __new__(cls, values):
-        return np.asarray(values, np.float32).view(cls)
-
-    def numpy(self):
-        return np.asarray(self)
+        return logits, np.concatenate([low, logits], axis=1)
 
 
 JUDGE = evaluation.Judge("band", BandModel(), {"columns": ["Eyeglasses", "Male"]}, 0)
@@ -258,8 +250,15 @@ def test_matched_interval_is_as_wide_as_fresh_samples_scatter():
     estimate = metrics.matched(distance, b, b, n=200, draws=400)
     assert estimate.n == 200
     assert estimate.high - estimate.value == pytest.approx(1.96 * b.std() / 20, rel=0.15)
-    a = np.arange(10.0)[:, None]
-    metrics.matched(lambda x, y: float(len({*x[:, 0]} & {*y[:, 0]}) and pytest.fail()), a, None, 5)
+
+
+def test_matched_can_keep_people_apart():
+    def common(x, y):
+        return float(len({*x[:, 0]} & {*y[:, 0]}))
+
+    people = np.arange(10.0)[:, None]
+    assert metrics.matched(common, people, people, 5, apart=True).value == 0
+    assert metrics.matched(common, people, people, 5).value > 1
 
 
 # --- whole reports ----------------------------------------------------------------------------
@@ -385,7 +384,7 @@ def test_report_files_and_unreadable_photos(folders, tmp_path):
     for direction in training.DIRECTIONS:
         for name in ("random", "best", "worst"):
             sheet = np.asarray(Image.open(out / direction / f"{name}.png"))
-            assert sheet.shape[1] == evaluation.PICTURES * 96
+            assert sheet.shape[1] == evaluation.PICTURES * 112
 
 
 def test_gallery_keeps_the_highest_keys_only():
