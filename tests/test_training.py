@@ -140,8 +140,11 @@ def test_the_generators_learn_to_please_a_fixed_discriminator(images):
     )
     recipe = dataclasses.replace(
         RECIPES["attention"],
+        dual=0.0,
         pixel=0.0,
         cycle=0.0,
+        cycle_noise=0.0,
+        augment=False,
         mask=1e-6,
         learning_rate=2e-3,
         discriminator_rate=0.0,
