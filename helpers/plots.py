@@ -318,8 +318,7 @@ def stations(steps: dict[str, str]) -> Figure:
     steps : dict
         From what stands in a box to the note below it.
     """
-    figure = Figure(figsize=(2.3 * len(steps), 1.6), layout="constrained")
-    axis = figure.subplots()
+    figure, axis = plt.subplots(figsize=(2.3 * len(steps), 1.6), layout="constrained")
     for place, (name, note) in enumerate(steps.items()):
         _box(axis, 3 * place, 0, name, place == len(steps) - 1, True, 1.9, 0.7)
         axis.text(3 * place, -0.65, note, ha="center", va="top", fontsize=8.5, color="#444444")
