@@ -113,7 +113,7 @@ class AttributeTable:
         DataError
             If there is no such column; the message names the nearest.
         """
-        name = column_name(attribute)
+        name = attribute if attribute in self.columns else column_name(attribute)
         if name not in self.columns:
             lower = {c.lower(): c for c in (*SHORT_NAMES, *self.columns)}
             near = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.4)

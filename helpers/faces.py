@@ -196,7 +196,7 @@ def attributes(seed: int) -> dict[str, bool]:
     dict
         "glasses" and "hat" (which `draw_face` can overrule), and what comes with the person:
         "male", "young", "smiling", "mouth_open", "beard", "bald", "long_hair", "fringe",
-        "grey_hair", "lipstick".
+        "grey_hair".
     """
     _check(seed, SMALLEST)
     person = roll_person(seed)

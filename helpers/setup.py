@@ -1,7 +1,9 @@
 """What the first cell of every notebook calls."""
 
+import contextlib
 import os
 import platform
+from collections.abc import Iterator
 
 from . import profiles
 
@@ -15,9 +17,13 @@ def start(seed: int = 0) -> profiles.Profile:
         For Python, NumPy and TensorFlow.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import keras
-    import tensorflow as tf
     from IPython.display import Markdown, display
+
+    with _silenced():
+        import keras
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
 
     keras.utils.set_random_seed(seed)
     profile = profiles.load_profile()
@@ -30,3 +36,21 @@ def start(seed: int = 0) -> profiles.Profile:
     line = "; ".join([*versions, f"Keras {keras.__version__}", device, f"seed {seed}"])
     display(Markdown(f"{line}\n\n{profile.table()}"))
     return profile
+
+
+@contextlib.contextmanager
+def _silenced() -> Iterator[None]:
+    """Drop what TensorFlow's C++ writes to the error stream while it looks for GPUs.
+
+    On a machine without one it reports each library that it could not find, in red, above the
+    first cell of every notebook; no setting keeps it from that.
+    """
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
