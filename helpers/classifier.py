@@ -20,6 +20,11 @@ from . import datasets, training
 from .datasets import DRAWN, PARTS, Item, Split
 
 FOCUS = ("Eyeglasses", "Wearing_Hat")  # what the course edits
+# How the two judges in weights/ were trained, by `train_judges`.
+JUDGES = {
+    "classifier-a": {"network": "plain", "size": 128, "epochs": 32, "seed": 1},
+    "classifier-b": {"network": "residual", "size": 96, "epochs": 28, "seed": 2},
+}
 # What a drawn person is like, under CelebA's names.
 DRAWN_COLUMNS = {
     "glasses": "Eyeglasses",
@@ -477,3 +482,21 @@ def load(path: Path) -> tuple[keras.Model, dict]:
 def held_out(split: Split) -> Labelled:
     """Return the validation and test parts together, labelled."""
     return label(split, PARTS[1:])
+
+
+def train_judges(data: str | Path, out: Path) -> None:
+    """Train the course's two judges on CelebA as `JUDGES` says, and write them to `out`.
+
+    Their cards say how well they do on the held-out parts, which chose nothing.
+    """
+    split = datasets.open_split(data, FOCUS[0])
+    for name, options in JUDGES.items():
+        model, card = train(split, **options)
+        save(out / f"{name}.npz", model, {**card, **held_out_score(model, split)})
+
+
+def held_out_score(model: keras.Model, split: Split) -> dict:
+    """Return the card's entry on the held-out parts: how many images, and each column's score."""
+    labelled = held_out(split)
+    scores = accuracies(model, split, labelled)
+    return {"held_out": {"images": len(labelled.items), "balanced_accuracy": scores}}

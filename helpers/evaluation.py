@@ -403,8 +403,12 @@ def summarize(
     columns = judges[0].card["columns"]
     for name in columns:
         if name != datasets.column_name(split.attribute):
-            shift = rows["columns"][:, columns.index(name)]
-            result[f"shift/{name}"] = _entry(bootstrap(shift))
+            k = columns.index(name)
+            # What the judge sees of this attribute in the real images of each side.
+            real = [float(p.probabilities["classifier"][0][:, k, 1].mean()) for p in (here, there)]
+            result[f"shift/{name}"] = _entry(
+                bootstrap(rows["columns"][:, k]), **{"between the real sides": real[1] - real[0]}
+            )
     return result
 
 
