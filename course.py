@@ -21,6 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 LOCK = ROOT / "requirements.lock"
 NAME = "facial-attribute-inverter"  # of the project, and of the environment in environment.yml
+LOCK_NAME = ".installing"  # in the environment; .lock there is uv's own
 MINORS = (12, 11, 10)  # of Python 3, as pyproject.toml's requires-python says
 COMMANDS = {
     "lab": "open the notebooks in JupyterLab",
@@ -143,7 +144,7 @@ def ready_environment():
     if marker(folder) == wanted and is_alive(folder, python):
         return python
     folder.mkdir(exist_ok=True)
-    with only_one(folder / ".lock"):
+    with only_one(folder / LOCK_NAME):
         # Another start may have done it while this one waited.
         if marker(folder) != wanted or not is_alive(folder, python):
             install(folder, python, wanted)
@@ -224,7 +225,7 @@ def clear(folder):
     for child in folder.iterdir():
         if child.is_dir() and not child.is_symlink():
             shutil.rmtree(str(child))
-        elif child.name != ".lock":
+        elif child.name != LOCK_NAME:
             child.unlink()
 
 
