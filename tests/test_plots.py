@@ -62,3 +62,30 @@ def test_show_curves_draws_a_quarter_of_the_discriminator_and_the_guess():
     assert heights["discriminator / 4"] == 1.0
     assert heights["remove: GAN"] == 2.0
     assert heights["guessing: 1.10"] == pytest.approx(np.log(3))
+
+
+def test_stations_are_boxes_with_their_notes():
+    figure = plots.stations({"Keras": "layers", "SavedModel": "operations", "page": "bytes"})
+    words = [text.get_text() for text in figure.axes[0].texts]
+    assert words == ["Keras", "layers", "SavedModel", "operations", "page", "bytes"]
+    arrows = [p for p in figure.axes[0].patches if isinstance(p, plots.FancyArrowPatch)]
+    assert len(arrows) == 2
+
+
+def test_operation_counts_puts_graphs_side_by_side_on_one_scale():
+    figure = plots.operation_counts({"ours": {"Mul": 2}, "theirs": {"Mul": 1, "Shape": 3}})
+    ours, theirs = figure.axes
+    assert [bar.get_width() for bar in ours.patches] == [0, 2]  # Shape, Mul
+    assert [bar.get_width() for bar in theirs.patches] == [3, 1]
+    assert ours.get_title() == "ours: 2 operations"
+    assert ours.get_xlim() == theirs.get_xlim()
+
+
+def test_outline_closes_the_crop_and_marks_its_upper_edge():
+    corners = np.array([[0, 0], [8, 0], [8, 8], [0, 8]])
+    axis = plt.figure().subplots()
+    plots.outline(axis, np.array([[2, 3], [5, 3]]), corners)
+    around, upper = axis.lines[1], axis.lines[2]
+    assert around.get_xydata()[0].tolist() == around.get_xydata()[-1].tolist()
+    assert upper.get_xydata().tolist() == [[0, 0], [8, 0]]
+    assert upper.get_linewidth() > around.get_linewidth()

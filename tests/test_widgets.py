@@ -146,3 +146,27 @@ def test_check_says_what_it_expected_and_never_raises(capsys, expected, got, rig
     line = capsys.readouterr().out
     assert line.startswith("✓ the answer: expected" if right else "… the answer: expected")
     assert "yours" in line
+
+
+def test_flip_through_shows_the_picture_that_was_chosen():
+    black, white = (np.full((4, 4, 3), value, np.float32) for value in (-1, 1))
+    widget = widgets.flip_through({"2 bits": black, "8 bits": white}, zoom=3)
+    assert open_png(pictures(widget)[0]).shape == (12, 12, 3)
+    assert open_png(pictures(widget)[0]).max() == 0
+    assert moves(widget, "show", "8 bits") == [True]
+    assert open_png(pictures(widget)[0]).min() == 255
+
+
+def test_every_slider_of_the_crop_explorer_reaches_the_drawing():
+    asked = []
+
+    def draw(**crop):
+        asked.append(crop)
+        return np.full((2, 2, 3), len(asked), np.uint8)
+
+    widget = widgets.crop_explorer(draw)
+    assert asked == [{"turn": 0, "scale": 1.0, "right": 0, "down": 0}]
+    controls = {"turn": ("turn (°)", 15), "scale": ("scale", 1.5), "right": ("right (px)", 4)}
+    for name, (description, value) in {**controls, "down": ("down (px)", -4)}.items():
+        assert moves(widget, description, value) == [True]
+        assert asked[-1][name] == value
