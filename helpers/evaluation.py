@@ -353,9 +353,10 @@ def summarize(
 
     for judge in judges:
         already = float(np.mean(rows[f"already/{judge.name}"]))
-        mean(f"flip/{judge.name}", **{"doing nothing": already})
+        flips = metrics.share(rows[f"flip/{judge.name}"])
+        result[f"flip/{judge.name}"] = _entry(flips, **{"doing nothing": already})
     if "identity" in rows:
-        same = bootstrap(rows["identity"] < identity.SAME_PERSON)
+        same = metrics.share(rows["identity"] < identity.SAME_PERSON)
         result["same_person"] = _entry(
             same, **{"different people": _mean(rows["others"] < identity.SAME_PERSON)}
         )

@@ -239,6 +239,20 @@ def bootstrap(
     return Estimate(float(values.sum() / over.sum()), float(low), float(high), len(values))
 
 
+def share(values: np.ndarray) -> Estimate:
+    """Return the share of True, with a bootstrap 95% interval.
+
+    Where all agree, a bootstrap has nothing to draw from and would call itself certain. Then the
+    rule of three gives the other end: what never happened in n may still happen in 3 of n.
+    """
+    estimate = bootstrap(np.asarray(values, bool))
+    if estimate.n and estimate.low == estimate.high:
+        room = 3 / max(estimate.n, 3)
+        low, high = (estimate.value - room, 1.0) if estimate.value else (0.0, room)
+        estimate = estimate._replace(low=low, high=high)
+    return estimate
+
+
 def matched(
     distance: Callable[[np.ndarray, np.ndarray], float],
     a: np.ndarray,

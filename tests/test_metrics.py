@@ -240,6 +240,13 @@ def test_bootstrap_interval():
     assert (ratio.value, ratio.low, ratio.high) == pytest.approx((0.5, 0.5, 0.5))
 
 
+def test_share_is_never_certain():
+    flips = np.arange(40) % 4 > 0
+    assert metrics.share(flips) == metrics.bootstrap(flips)
+    assert metrics.share(np.ones(60, bool)) == (1, 0.95, 1, 60)
+    assert metrics.share(np.zeros(60, bool)) == (0, 0, 0.05, 60)
+
+
 def test_matched_interval_is_as_wide_as_fresh_samples_scatter():
     rng = np.random.default_rng(0)
 
