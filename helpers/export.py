@@ -6,7 +6,6 @@ import importlib
 import io
 import json
 import logging
-import os
 import shutil
 import sys
 import tempfile
@@ -16,7 +15,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from . import datasets, training
+from . import datasets, setup, training
 
 TOLERANCE = 0.02  # of [-1, 1]: float16 weights move a residual by up to 0.003
 
@@ -68,7 +67,7 @@ def export_generator(generator: keras.Model, out: Path, card: dict) -> Path:
             image := keras.Input((size, size, 3), batch_size=1, name="image"), generator(image)
         )
         saved, ready = work / "saved_model", work / "ready"
-        with _quiet():
+        with quiet():
             one_face.export(saved, format="tf_saved_model", verbose=False)
             import_converter().convert_tf_saved_model(
                 str(saved), str(ready), quantization_dtype_map={"float16": "*"}
@@ -146,6 +145,11 @@ def _read_weights(folder: Path, manifest: list[dict]) -> dict[str, np.ndarray]:
             stored = entry.get("quantization", entry)["dtype"]
             count = int(np.prod(entry["shape"], dtype=np.int64))
             raw = np.frombuffer(data.read(count * np.dtype(stored).itemsize), stored)
+            if len(raw) != count:
+                raise training.TrainingError(
+                    f"The weights in {folder} are cut short. Export them again (python3 course.py "
+                    "export --help)."
+                )
             weights[entry["name"]] = raw.astype(entry["dtype"]).reshape(entry["shape"])
     return weights
 
@@ -197,12 +201,18 @@ def write_manifest(models: Path) -> dict:
 
 
 @contextlib.contextmanager
-def _quiet():
-    """Keep the converter's chatter, on both streams and in the log, off the learner's screen."""
+def quiet():
+    """Keep the converter's chatter, on all streams and in the log, off the learner's screen."""
+    handlers = list(logging.root.handlers)
     logging.disable(logging.WARNING)
-    with open(os.devnull, "w") as nowhere:
-        try:
-            with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
-                yield
-        finally:
-            logging.disable(logging.NOTSET)
+    try:
+        with (
+            setup.silenced(),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
+            yield
+    finally:
+        # The converter adds a handler that would go on writing to the streams closed here.
+        logging.root.handlers[:] = handlers
+        logging.disable(logging.NOTSET)

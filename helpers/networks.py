@@ -10,6 +10,7 @@ generator and its discriminator in notebook 08.
 from collections.abc import Callable
 
 import keras
+import tensorflow as tf
 from keras import layers, ops
 
 # The discriminator's classes, in the order of its logits.
@@ -51,6 +52,29 @@ class InstanceNormalization(layers.Layer):
         return {**super().get_config(), "epsilon": self.epsilon}
 
 
+@tf.custom_gradient
+def _leak(x):
+    """Leaky ReLU whose gradient is a product: TensorFlow's own is 4 times slower in bfloat16."""
+
+    def gradient(upstream):
+        positive = tf.cast(x > 0, upstream.dtype)
+        return upstream * (LEAK + (1 - LEAK) * positive)
+
+    return tf.nn.leaky_relu(x, LEAK), gradient
+
+
+@keras.saving.register_keras_serializable("inverter")
+class LeakyReLU(layers.Layer):
+    """Keras' LeakyReLU of slope `LEAK`, with a gradient that is fast in 16 bits too."""
+
+    def call(self, x):
+        # In float32 TensorFlow's gradient is the faster one.
+        return tf.nn.leaky_relu(x, LEAK) if x.dtype == "float32" else _leak(x)
+
+    def compute_output_shape(self, shape):
+        return shape
+
+
 @keras.saving.register_keras_serializable("inverter")
 class SpectralConvolution(layers.Conv2D):
     """A convolution whose kernel is divided by its largest singular value.
@@ -60,11 +84,15 @@ class SpectralConvolution(layers.Conv2D):
     writes it back in 16 bits, which swallows most of Adam's small updates. This layer keeps the
     kernel in float32 and casts only what it multiplies.
 
+    A kernel of norm 1 followed by a leaky ReLU makes signals, and the gradients on their way back
+    to the generators, smaller with every layer; ``gain`` gives back what is lost.
+
     Source: Miyato et al., "Spectral Normalization for GANs", ICLR 2018.
     """
 
-    def __init__(self, *arguments, dtype="float32", **options):
+    def __init__(self, *arguments, gain: float = 2.0, dtype="float32", **options):
         super().__init__(*arguments, dtype="float32", autocast=False, **options)
+        self.gain = gain
         self.multiply_in = keras.DTypePolicy(dtype).compute_dtype
 
     def build(self, shape):
@@ -88,14 +116,14 @@ class SpectralConvolution(layers.Conv2D):
         sigma = ops.sum(ops.matmul(left, matrix) * right)
         y = ops.conv(
             ops.cast(x, self.multiply_in),
-            ops.cast(self.kernel / sigma, self.multiply_in),
+            ops.cast(self.kernel * (self.gain / sigma), self.multiply_in),
             strides=list(self.strides),
             padding=self.padding,
         )
         return y + ops.cast(self.bias, self.multiply_in)
 
     def get_config(self):
-        return {**super().get_config(), "dtype": f"{self.multiply_in}"}
+        return {**super().get_config(), "gain": self.gain, "dtype": f"{self.multiply_in}"}
 
 
 def _initializer() -> keras.initializers.Initializer:
@@ -119,7 +147,7 @@ def _convolution(
 
 def _normalize_and_leak(x, name: str, dtype):
     x = InstanceNormalization(name=f"{name}_norm", dtype=dtype)(x)
-    return layers.LeakyReLU(negative_slope=LEAK, name=f"{name}_leak", dtype=dtype)(x)
+    return LeakyReLU(name=f"{name}_leak", dtype=dtype)(x)
 
 
 def paper_generator(size: int = 128, name: str = "generator", dtype="float32") -> keras.Model:
@@ -254,7 +282,7 @@ def attention_generator(
         x = layers.Add(name=f"skip{block}", dtype=dtype)([x, skips[block]])
         x = _normalize_and_leak(x, f"decode{block}", dtype)
     x = _convolution(widths[0], 3, 1, "refine", dtype)(x)
-    x = layers.LeakyReLU(negative_slope=LEAK, name="refine_leak", dtype=dtype)(x)
+    x = LeakyReLU(name="refine_leak", dtype=dtype)(x)
     heads = _convolution(4, 3, 1, "heads", dtype, bias_initializer=_head_bias)(x)
     heads = layers.Activation("linear", name="heads_float", dtype="float32")(heads)
     paint = layers.Lambda(lambda t: ops.tanh(t[..., :3]), name="paint", dtype="float32")(heads)
@@ -285,7 +313,7 @@ def attention_discriminator(
         x = _convolution(factor * width, 4, 2, f"conv{block}", dtype, SpectralConvolution)(x)
         if block == 3:
             phi = x
-        x = layers.LeakyReLU(negative_slope=LEAK, name=f"conv{block}_leak", dtype=dtype)(x)
+        x = LeakyReLU(name=f"conv{block}_leak", dtype=dtype)(x)
     x = layers.Flatten(name="flatten", dtype=dtype)(x)
     logits = layers.Dense(3, kernel_initializer=_initializer(), name="logits", dtype="float32")(x)
     phi = layers.Activation("linear", name="phi", dtype="float32")(phi)

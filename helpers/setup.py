@@ -16,10 +16,10 @@ def start(seed: int = 0) -> profiles.Profile:
     seed : int
         For Python, NumPy and TensorFlow.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from IPython.display import Markdown, display
 
-    with _silenced():
+    with silenced():
         import keras
         import tensorflow as tf
 
@@ -39,10 +39,10 @@ def start(seed: int = 0) -> profiles.Profile:
 
 
 @contextlib.contextmanager
-def _silenced() -> Iterator[None]:
-    """Drop what TensorFlow's C++ writes to the error stream while it looks for GPUs.
+def silenced() -> Iterator[None]:
+    """Drop what TensorFlow's C++ writes to the error stream; Python's own errors still show.
 
-    On a machine without one it reports each library that it could not find, in red, above the
+    On a machine without a GPU it reports each library that it could not find, in red, above the
     first cell of every notebook; no setting keeps it from that.
     """
     kept = os.dup(2)

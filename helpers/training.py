@@ -38,7 +38,8 @@ class Recipe:
     dual: float = 1.0
     pixel: float = 0.0
     perceptual: float = 0.0
-    cycle: float = 0.0
+    cycle: float = 0.0  # of add and back: without, with, without
+    cycle_with: float = 0.0  # of remove and back: with, without, with
     mask: float = 0.0
     reduction: str = "mean"  # of the pixel and perceptual losses
     joint: bool = False
@@ -57,6 +58,7 @@ RECIPES = {
         dual=0.5,
         pixel=2.0,
         cycle=10.0,
+        cycle_with=10.0,
         mask=0.5,
         joint=True,
         augment=True,
@@ -195,8 +197,11 @@ def direction_losses(
         terms["perceptual"] = recipe.perceptual * losses.perceptual_loss(
             phi_edited, phi_image, recipe.reduction
         )
-    if recipe.cycle:
-        terms["cycle"] = recipe.cycle * losses.cycle_loss(back, image)
+    # The way back from "without" has many right answers: to be scored on the one that was there,
+    # a generator leaves a trace of it. So that way weighs less.
+    cycle = recipe.cycle if source == REAL_WITHOUT else recipe.cycle_with
+    if cycle:
+        terms["cycle"] = cycle * losses.cycle_loss(back, image)
     if recipe.mask:
         terms["mask"] = recipe.mask * losses.mask_loss(mask)
     return terms
@@ -224,7 +229,8 @@ def make_train_step(
     def see(images, seed):
         return augment(images, seed) if recipe.augment else images
 
-    def update_discriminator(without, with_, added, removed, seed):
+    def update_discriminator(without, with_, of_without, of_with, seed):
+        added, removed = edit(without, of_without[0]), edit(with_, of_with[0])
         everything = tf.concat([with_, without, added, removed], axis=0)
         with tf.GradientTape() as tape:
             logits, _ = discriminator(see(everything, seed), training=True)
@@ -232,8 +238,8 @@ def make_train_step(
         update(optimizers.discriminator, tape, loss, discriminator.trainable_variables)
         return loss
 
-    def one_way(image, run, run_back, target, source, seed):
-        residual, mask = run(image, training=True)
+    def one_way(image, of_image, run_back, target, source, seed):
+        residual, mask = of_image
         edited = edit(image, residual)
         if recipe.cycle_noise:
             edited += recipe.cycle_noise * tf.random.stateless_normal(tf.shape(edited), seed)
@@ -250,49 +256,50 @@ def make_train_step(
             seed=seed + 2,
         )
 
-    def add_terms(without, seed):
-        return one_way(without, run_add, run_remove, REAL_WITH, REAL_WITHOUT, seed)
+    def add_terms(without, of_without, seed):
+        return one_way(without, of_without, run_remove, REAL_WITH, REAL_WITHOUT, seed)
 
-    def remove_terms(with_, seed):
-        return one_way(with_, run_remove, run_add, REAL_WITHOUT, REAL_WITH, seed)
+    def remove_terms(with_, of_with, seed):
+        return one_way(with_, of_with, run_add, REAL_WITHOUT, REAL_WITH, seed)
+
+    def separate_step(without, with_, seeds):
+        of_without, of_with = run_add(without, training=True), run_remove(with_, training=True)
+        loss = update_discriminator(without, with_, of_without, of_with, seeds[0])
+        both = {}
+        for direction, terms_of, run, image, key in (
+            ("add", add_terms, run_add, without, seeds[1]),
+            ("remove", remove_terms, run_remove, with_, seeds[2]),
+        ):
+            variables = getattr(models, f"generator_{direction}").trainable_variables
+            with tf.GradientTape() as tape:
+                both[direction] = terms_of(image, run(image, training=True), key)
+                total = sum(both[direction].values())
+            update(getattr(optimizers, f"generator_{direction}"), tape, total, variables)
+        return loss, both
+
+    def joint_step(without, with_, seeds):
+        with tf.GradientTape() as tape:
+            of_without, of_with = run_add(without, training=True), run_remove(with_, training=True)
+            # This update leaves the generators alone, so that their edits serve both updates.
+            with tape.stop_recording():
+                loss = update_discriminator(without, with_, of_without, of_with, seeds[0])
+            both = {
+                "add": add_terms(without, of_without, seeds[1]),
+                "remove": remove_terms(with_, of_with, seeds[2]),
+            }
+            total = sum(sum(terms.values()) for terms in both.values())
+        variables = [generator_add.trainable_variables, generator_remove.trainable_variables]
+        gradients = tape.gradient(total, variables)
+        for optimizer, gradient, part in zip(optimizers[:2], gradients, variables, strict=True):
+            optimizer.apply_gradients(zip(gradient, part, strict=True))
+        return loss, both
 
     @tf.function
     def train_step(without, with_, seed):
         seeds = tf.random.split(seed, 3)
-        added = edit(without, generator_add(without))
-        removed = edit(with_, generator_remove(with_))
-        report = {"discriminator": update_discriminator(without, with_, added, removed, seeds[0])}
-        if recipe.joint:
-            variables = generator_add.trainable_variables + generator_remove.trainable_variables
-            with tf.GradientTape() as tape:
-                both = {
-                    "add": add_terms(without, seeds[1]),
-                    "remove": remove_terms(with_, seeds[2]),
-                }
-                loss = sum(sum(terms.values()) for terms in both.values())
-            gradients = tape.gradient(loss, variables)
-            half = len(generator_add.trainable_variables)
-            for optimizer, part in (
-                (optimizers.generator_add, slice(None, half)),
-                (optimizers.generator_remove, slice(half, None)),
-            ):
-                optimizer.apply_gradients(zip(gradients[part], variables[part], strict=True))
-        else:
-            both = {}
-            for direction, terms_of, image, key in (
-                ("add", add_terms, without, seeds[1]),
-                ("remove", remove_terms, with_, seeds[2]),
-            ):
-                generator = getattr(models, f"generator_{direction}")
-                with tf.GradientTape() as tape:
-                    both[direction] = terms_of(image, key)
-                    loss = sum(both[direction].values())
-                update(
-                    getattr(optimizers, f"generator_{direction}"),
-                    tape,
-                    loss,
-                    generator.trainable_variables,
-                )
+        step = joint_step if recipe.joint else separate_step
+        loss, both = step(without, with_, seeds)
+        report = {"discriminator": loss}
         for direction, terms in both.items():
             report |= {f"{direction}/{name}": value for name, value in terms.items()}
         return report

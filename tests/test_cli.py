@@ -197,3 +197,6 @@ def test_the_parity_check_sees_a_wrong_weight(course, weights, tmp_path):
     shard.write_bytes(data)
     with pytest.raises(training.TrainingError, match="differs from Keras"):
         export.check_export(folder)
+    shard.write_bytes(data[:-100])
+    with pytest.raises(training.TrainingError, match="cut short"):
+        export.check_export(folder)

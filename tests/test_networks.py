@@ -122,3 +122,16 @@ def test_generators_see_as_far_as_the_course_says(monkeypatch):
 
     assert 20 <= reach(networks.paper_generator()) <= 26
     assert reach(networks.attention_generator()) >= 100
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_leaky_relu_and_its_gradient_are_those_of_tensorflow(dtype):
+    x = tf.cast(tf.constant([-3.0, -0.5, 0.0, 0.25, 2.0]), dtype)
+    gradients = []
+    for leak in (networks.LeakyReLU(dtype=dtype), lambda x: tf.nn.leaky_relu(x, networks.LEAK)):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = leak(x)
+        np.testing.assert_array_equal(y, tf.nn.leaky_relu(x, networks.LEAK))
+        gradients.append(tf.cast(tape.gradient(y, x), tf.float32).numpy())
+    np.testing.assert_allclose(*gradients, rtol=1e-2)
