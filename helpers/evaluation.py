@@ -25,6 +25,8 @@ from .training import DIRECTIONS
 
 BATCH = 16
 HELD_OUT = ("validation", "test")
+# Whom the edits may serve less well, as far as CelebA's columns can tell.
+GROUPS = ("Male", "Young", "Pale_Skin")
 CONFOUNDERS = ("Male", "Young", "Smiling", "Eyeglasses", "Wearing_Hat")
 SOURCE_SIDE = {"add": "without", "remove": "with"}
 PICTURES = 8  # on each sheet
@@ -246,9 +248,13 @@ def run_direction(
     cache: Path | None = None,
     seed: int = 0,
     galleries: dict[str, Gallery] | None = None,
+    groups: dict[str, dict[Item, bool]] | None = None,
     progress: bool = True,
 ) -> Pass:
-    """Edit all items once and measure all that one image can say by itself."""
+    """Edit all items once and measure all that one image can say by itself.
+
+    `groups` says of every item whether it belongs to a group, for `by_group`.
+    """
     rows, features = defaultdict(list), defaultdict(list)
     sign = 1 if direction == "add" else -1
     region = metrics.region_mask(split.attribute, size)
@@ -298,6 +304,8 @@ def run_direction(
                 described = [inception(images) for images in (before, after)]
                 swapped = [(p, f) for f, p in described]
                 _describe(features, "inception", swapped, [p for p, _ in swapped])
+            for name, belongs in (groups or {}).items():
+                row[f"group/{name}"] = np.array([belongs[item] for item in chosen])
             for name, values in row.items():
                 rows[name].append(values)
             if galleries is not None:
@@ -413,6 +421,23 @@ def summarize(
     return result
 
 
+def by_group(rows: dict[str, np.ndarray], judges: list[Judge]) -> dict[str, dict]:
+    """Return the measures that have bars for each group and for everybody else."""
+    result = {}
+    for name in (n for n in rows if n.startswith("group/")):
+        group = name.split("/")[1]
+        for title, chosen in ((group, rows[name]), (f"not {group}", ~rows[name])):
+            here = {key: values[chosen] for key, values in rows.items()}
+            entry = {f"flip/{j.name}": metrics.share(here[f"flip/{j.name}"]) for j in judges}
+            if "identity" in here:
+                entry["same_person"] = metrics.share(here["identity"] < identity.SAME_PERSON)
+            for key in ("outside", "brightness"):
+                if key in here:
+                    entry[key] = bootstrap(here[key])
+            result[title] = {key: _entry(estimate) for key, estimate in entry.items()}
+    return result
+
+
 def _mean(values: np.ndarray) -> float:
     return float(np.nanmean(values))
 
@@ -471,6 +496,27 @@ def table(measures: dict[str, dict], only: tuple[str, ...] = CONFOUNDERS) -> str
     return "\n".join(lines)
 
 
+def group_table(groups: dict[str, dict]) -> str:
+    """Return one direction's measures by group as a Markdown table, or nothing without groups."""
+    if not groups:
+        return ""
+    form = {key: (label, how) for key, _, label, how in QUESTIONS}
+    names = list(next(iter(groups.values())))
+    labels = [form[n.split("/")[0]][0].format(n.split("/")[-1]) for n in names]
+    lines = [f"| group | N | {' | '.join(labels)} |", f"|---|---:|{'---:|' * len(names)}"]
+    for group, entries in groups.items():
+        cells = []
+        for name in names:
+            how, entry = form[name.split("/")[0]][1], entries[name]
+            if entry["value"] is None:
+                cells.append("not defined")
+            else:
+                value, low, high = (format(entry[k], how) for k in ("value", "low", "high"))
+                cells.append(f"{value} ({low} to {high})")
+        lines.append(f"| {group} | {entries[names[0]]['n']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def markdown(report: dict) -> str:
     """Return the whole report as Markdown."""
     held_out = report["held_out"]
@@ -493,6 +539,8 @@ def markdown(report: dict) -> str:
         title = f"{direction}: {SOURCE_SIDE[direction]} to "
         title += SOURCE_SIDE["remove" if direction == "add" else "add"]
         lines += ["", f"## {title}", "", made, "", table(report["directions"][direction])]
+        if groups := group_table(report["groups"][direction]):
+            lines += ["", groups]
         lines += [
             "",
             f"Pictures: {', '.join(f'{direction}/{n}.png' for n in ('random', 'best', 'worst'))}.",
@@ -574,6 +622,18 @@ def measure(
             "edit can be as far from it as doing nothing; that of removing is the only one. The "
             "face embedding was trained on photos, and drawn people look much alike to it."
         )
+    labelled = classifier.label(split, parts)
+    groups = {
+        name: dict(
+            zip(
+                labelled.items,
+                labelled.values[:, labelled.columns.index(name)] > 0.5,
+                strict=True,
+            )
+        )
+        for name in GROUPS
+        if name in labelled.columns
+    }
     describe = load_inception(inception) if inception else None
     passes, sheets = {}, {}
     for direction, generator, back in zip(DIRECTIONS, generators, generators[::-1], strict=True):
@@ -591,6 +651,7 @@ def measure(
             cache=cache,
             seed=seed,
             galleries=sheets[direction],
+            groups=groups,
             progress=progress,
         )
         if not passes[direction].rows:
@@ -606,6 +667,7 @@ def measure(
         "classifiers": [_judge_entry(judge, passes) for judge in judges],
         "weights": cards or {},
         "notes": notes,
+        "groups": {d: by_group(passes[d].rows, judges) for d in DIRECTIONS},
         "directions": {d: summarize(d, passes, judges, split) for d in DIRECTIONS},
         "unreadable": dict(sorted(split.unreadable.items())),
     }

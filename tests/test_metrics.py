@@ -394,6 +394,42 @@ def test_report_files_and_unreadable_photos(folders, tmp_path):
             assert sheet.shape[1] == evaluation.PICTURES * 112
 
 
+def test_groups_are_measured_apart():
+    rows = {
+        "group/Male": np.array([True, True, False, False, False]),
+        "flip/band": np.array([True, True, True, False, False]),
+        "outside": np.array([1.0, 3.0, 5.0, 6.0, 7.0]),
+        "identity": np.array([0.1, 0.9, 0.1, 0.2, 0.3]),
+    }
+    groups = evaluation.by_group(rows, [JUDGE])
+    found = {
+        group: {name: (entry["value"], entry["n"]) for name, entry in entries.items()}
+        for group, entries in groups.items()
+    }
+    assert found["Male"] == {"flip/band": (1, 2), "same_person": (0.5, 2), "outside": (2, 2)}
+    assert found["not Male"] == {
+        "flip/band": (pytest.approx(1 / 3), 3),
+        "same_person": (1, 3),
+        "outside": (6, 3),
+    }
+    lines = evaluation.group_table(groups).splitlines()
+    assert lines[2].startswith("| Male | 2 | 100.0%") and lines[3].startswith("| not Male | 3 |")
+    assert evaluation.group_table({}) == ""
+
+
+def test_every_held_out_photo_has_its_groups(celeba):
+    split = datasets.open_split(celeba, "Eyeglasses")
+    report = evaluation.measure(
+        (generator(same), generator(same)), split, SIZE, [JUDGE], faces=False, cache=None
+    )
+    table = datasets.read_attributes(celeba / "list_attr_celeba.txt")
+    assert "Male" in table.columns
+    for direction in training.DIRECTIONS:
+        side = report["held_out"][evaluation.SOURCE_SIDE[direction]]
+        groups = report["groups"][direction]
+        assert groups["Male"]["flip/band"]["n"] + groups["not Male"]["flip/band"]["n"] == side
+
+
 def test_gallery_keeps_the_highest_keys_only():
     gallery = evaluation.Gallery(3)
     blank = np.zeros((8, 8, 3), np.uint8)
