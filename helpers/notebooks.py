@@ -63,9 +63,11 @@ def run_notebooks(profile: str, only: list[str], out: Path) -> bool:
     return True
 
 
-def run_notebook(path: Path, out: Path, bar: tqdm | None = None) -> str | None:
-    """Execute one notebook; return what went wrong, or None."""
-    notebook = nbformat.read(path, as_version=4)
+def run_notebook(
+    path: Path, out: Path, bar: tqdm | None = None, notebook: nbformat.NotebookNode | None = None
+) -> str | None:
+    """Execute one notebook, or another version of it; return what went wrong, or None."""
+    notebook = notebook or nbformat.read(path, as_version=4)
     client = NotebookClient(
         notebook, timeout=CELL_SECONDS, resources={"metadata": {"path": str(path.parent)}}
     )

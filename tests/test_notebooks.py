@@ -41,6 +41,10 @@ def path_of(name):
     return ROOT / "notebooks" / f"{name}.ipynb"
 
 
+def solutions_of(name):
+    return ROOT / "notebooks" / "solutions" / f"{name}.ipynb"
+
+
 def read(name):
     return nbformat.read(path_of(name), as_version=4)
 
@@ -147,19 +151,35 @@ def test_relative_links_resolve(name):
 
 
 @pytest.mark.parametrize("name", NAMES[1:])
-def test_has_exercises_with_checks_and_solutions(name):
+def test_has_exercises_with_checks(name):
+    """What they are like is held by test_exercises.py."""
     notebook = read(name)
-    prose = "\n".join(sources(notebook, "markdown"))
-    exercises = len(re.findall(r"^## Exercise", prose, re.MULTILINE))
-    assert exercises >= 2
-    assert prose.count("<details>") >= exercises
+    exercises = len(re.findall(r"^## Exercise", "\n".join(sources(notebook, "markdown")), re.M))
+    assert exercises >= (3 if solutions_of(name).is_file() else 2)
     checks = [text for text in sources(notebook, "code") if "widgets.check(" in text]
     assert len(checks) >= exercises
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES[1:])
+def test_takes_15_to_40_minutes_to_read(name):
+    """At 200 words a minute, and half a minute for each cell of code; 00 is a demonstration."""
+    notebook = read(name)
+    code = sources(notebook, "code")
+    minutes = words(sources(notebook, "markdown")) / 200 + len(code) / 2
+    assert 15 <= minutes <= 40, f"{minutes:.0f} minutes"
+
+
 @every
+def test_figures_of_the_page_are_described(name):
+    """A picture linked in prose has an alt text; drawn ones get theirs from course.py book."""
+    for text in sources(read(name), "markdown"):
+        assert not re.search(r"!\[\s*\]\(|<img(?![^>]*\balt=\"[^\"]+\")", text)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in NAMES if not solutions_of(name).is_file()])
 def test_runs_from_a_fresh_kernel(name, tmp_path, monkeypatch):
+    """Those with solutions are run by test_exercises.py, unsolved and solved."""
     monkeypatch.setenv("COURSE_PROFILE", "quick")
     error = notebooks.run_notebook(path_of(name), tmp_path)
     assert error is None, error
