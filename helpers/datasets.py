@@ -4,23 +4,26 @@ Three kinds of data stand behind one interface, `open_split`: CelebA in its own 
 folders ``with/`` and ``without/``, and the drawn faces (the word ``drawn``). Built in notebook 01.
 """
 
-import contextlib
 import difflib
 import hashlib
 import os
 import shutil
+import signal
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm.auto import tqdm
 
-from .errors import CourseError
+from .errors import CourseError, explain
+from .files import explained, write_text, written_whole
 
 PARTS = ("train", "validation", "test")
 SIDES = ("without", "with")
@@ -28,9 +31,14 @@ SHORT_NAMES = {"glasses": "Eyeglasses", "hat": "Wearing_Hat"}
 DRAWN = "drawn"
 CELEBA_SIZE = (178, 218)  # width, height of an aligned photo
 CELEBA_TOP = 20  # the face crop is rows 20..198 of it
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic"}
-# A header can promise any size; Pillow warns from here on, and we refuse.
-Image.MAX_IMAGE_PIXELS = 120_000_000
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+IMAGE_SUFFIXES |= {".avif", ".heic"}
+# What those names may hold. Pillow would also start Ghostscript for an EPS that is named .jpg.
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "AVIF", "HEIF")
+MAX_PIXELS = 120_000_000  # a header can promise any size
+MAX_TABLE_BYTES = 256 << 20  # CelebA's own has 26 MB
+# A photo that can't be read is named by us, once; Pillow would warn of each oddity in the others.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class DataError(CourseError):
@@ -66,12 +74,27 @@ class Split:
         From (part, side), e.g. ("train", "with"), to a list of `Item`.
     unreadable : dict
         From the name of each item that could not be read to the reason.
+    origin : str
+        What the data is, for the cards of weights: "CelebA", "drawn faces", "the photos in NAME".
     """
 
     attribute: str
     source: str
     items: dict[tuple[str, str], list[Item]]
     unreadable: dict[str, str] = field(default_factory=dict)
+    origin: str = "photos"
+
+    def name(self, item: Item) -> str:
+        """Return what messages call an item: a photo's path in the dataset, fit to be shown."""
+        if isinstance(item, Drawn):
+            return item.name
+        inside = item.relative_to(self.source) if item.is_relative_to(self.source) else item
+        return shown(str(inside))
+
+    def skip(self, item: Item, error: Exception | str) -> None:
+        """Note that an item can't be used, and why."""
+        why = explain(error) if isinstance(error, OSError) and error.errno else str(error)
+        self.unreadable[self.name(item)] = why
 
     def count(self, part: str, side: str) -> int:
         return len(self.items[part, side])
@@ -79,6 +102,12 @@ class Split:
     def table(self) -> list[tuple[str, int, int]]:
         """Return a row (part, without, with) for each part."""
         return [(part, *(self.count(part, side) for side in SIDES)) for part in PARTS]
+
+
+def shown(text: str) -> str:
+    """Return text in which nothing can move a terminal's cursor or fail to be written."""
+    escape = {c: repr(c)[1:-1] for c in text if not c.isprintable()}
+    return text.translate(str.maketrans(escape)) if escape else text
 
 
 def column_name(attribute: str) -> str:
@@ -128,51 +157,85 @@ class AttributeTable:
 def read_attributes(path: Path) -> AttributeTable:
     """Read ``list_attr_celeba.txt``: a count, a header of names, then a row for each photo.
 
+    Or Kaggle's form, ``list_attr_celeba.csv``: no count, a header that begins with ``image_id``,
+    and commas.
+
     Raises
     ------
     DataError
         If a line does not fit; the message gives its number.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} can't be read: {error}") from error
-    lines = [(number, line.split()) for number, line in enumerate(lines, 1) if line.strip()]
-    if len(lines) < 3 or len(lines[0][1]) != 1 or not lines[0][1][0].isdigit():
+    lines = _read_lines(path)
+    first = _words(lines[0][1]) if lines else []
+    kaggle = first[:1] == ["image_id"]
+    counted = len(first) == 1 and first[0].isascii() and first[0].isdigit()
+    header = 0 if kaggle else 1
+    if not (kaggle or counted) or len(lines) < header + 2:
         raise DataError(
             f"{path} is not CelebA's attribute file: line 1 should be the number of photos, "
-            "line 2 the names of the attributes, and then a row for each photo."
+            "line 2 the names of the attributes, and then a row for each photo (or, in Kaggle's "
+            "form, line 1 should begin with image_id)."
         )
-    columns, rows = lines[1][1], lines[2:]
-    photos, values = [], np.empty((len(rows), len(columns)), np.int8)
-    for index, (number, words) in enumerate(rows):
-        if len(words) != len(columns) + 1 or not set(words[1:]) <= {"1", "-1"}:
+    columns = _words(lines[header][1])[kaggle:]
+    if len(set(columns)) < len(columns):
+        twice = max(columns, key=columns.count)
+        raise DataError(f"{path}, line {lines[header][0]}: the attribute {twice!r} stands twice.")
+    seen, values = {}, []
+    for number, line in lines[header + 1 :]:
+        name, *row = _words(line)
+        if len(row) != len(columns) or not set(row) <= {"1", "-1"}:
             raise DataError(
                 f"{path}, line {number}: expected a file name and {len(columns)} values of "
-                f"-1 or 1, found {len(words)} words: {' '.join(words)[:60]!r}."
+                f"-1 or 1, found {len(row) + 1} words: {line.strip()[:60]!r}."
             )
-        photos.append(words[0])
-        values[index] = [int(word) for word in words[1:]]
-    if int(lines[0][1][0]) != len(photos):
+        if name in seen:
+            raise DataError(
+                f"{path}, line {number}: {name[:60]!r} stands in line {seen[name]} already."
+            )
+        seen[name] = number
+        values.append(np.array(row, dtype="<U2").astype(np.int8))
+    if counted and first[0].lstrip("0") != str(len(seen)):
         raise DataError(
-            f"{path}: line 1 promises {lines[0][1][0]} photos, but {len(photos)} rows follow. "
+            f"{path}: line 1 promises {first[0][:20]} photos, but {len(seen)} rows follow. "
             "The file may be cut off; fetch it again."
         )
-    return AttributeTable(photos, columns, values)
+    return AttributeTable(list(seen), columns, np.stack(values))
 
 
-def _read_pairs(path: Path) -> dict[str, str]:
-    """Read a file of lines ``photo value``, or nothing if it is not there."""
-    if not path.is_file():
-        return {}
+def _read_lines(path: Path) -> list[tuple[int, str]]:
+    """Return the lines of a text file with their numbers, but for empty ones."""
+    try:
+        if (size := path.stat().st_size) > MAX_TABLE_BYTES:
+            raise DataError(f"{path} has {size >> 20} MB: that is no table of CelebA.")
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise DataError(f"{path} can't be read: {explain(error)}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not text in UTF-8: {error}. Fetch it again.") from error
+    return [(n, line) for n, line in enumerate(text.splitlines(), 1) if _words(line)]
+
+
+def _words(line: str) -> list[str]:
+    return line.replace(",", " ").split()
+
+
+def _read_pairs(folder: Path, name: str) -> dict[str, str]:
+    """Read a file of lines ``photo value``, in CelebA's or Kaggle's form; none if not there."""
+    path = _either(folder, name)
     pairs = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
-        words = line.split()
-        if len(words) not in (0, 2):
+    for number, line in _read_lines(path) if path else ():
+        words = _words(line)
+        if len(words) != 2:
             raise DataError(f"{path}, line {number}: expected a photo and a value: {line[:60]!r}.")
-        if words:
-            pairs[words[0]] = words[1]
+        if pairs.setdefault(words[0], words[1]) != words[1]:
+            raise DataError(f"{path}, line {number}: {words[0][:60]!r} had another value before.")
     return pairs
+
+
+def _either(folder: Path, name: str) -> Path | None:
+    """Return NAME.txt (CelebA's) or NAME.csv (Kaggle's), whichever is there."""
+    paths = (folder / f"{name}.txt", folder / f"{name}.csv")
+    return next((path for path in paths if path.is_file()), None)
 
 
 def part_of(group: str, seed: int = 0) -> str:
@@ -186,28 +249,38 @@ def part_of(group: str, seed: int = 0) -> str:
     return "train" if share < 0.8 else "validation" if share < 0.9 else "test"
 
 
-def _open_celeba(folder: Path, attribute: str, seed: int) -> Split:
-    table = read_attributes(folder / "list_attr_celeba.txt")
+def _open_celeba(folder: Path, table_path: Path, attribute: str, seed: int) -> Split:
+    table = read_attributes(table_path)
     present = table.column(attribute) == 1
     photos = folder / "img_align_celeba"
+    if (photos / photos.name).is_dir():  # as Kaggle's archive unpacks
+        photos /= photos.name
     if not photos.is_dir():
         raise DataError(
             f"{folder} has the attribute file but not the photos: put the folder "
-            "img_align_celeba beside list_attr_celeba.txt."
+            f"img_align_celeba beside {table_path.name}."
         )
     there = set(os.listdir(photos))
-    official = _read_pairs(folder / "list_eval_partition.txt")
-    identity = _read_pairs(folder / "identity_CelebA.txt")
-    split = _empty_split(column_name(attribute), str(folder))
+    official = _read_pairs(folder, "list_eval_partition")
+    identity = _read_pairs(folder, "identity_CelebA")
+    split = _empty_split(column_name(attribute), str(folder), "CelebA")
     for name, has in zip(table.photos, present, strict=True):
         if name not in there:
-            split.unreadable[name] = "named in list_attr_celeba.txt, but not in img_align_celeba"
+            split.skip(photos / name, f"named in {table_path.name}, but not in {photos.name}")
             continue
-        if name in official:
-            part = PARTS[int(official[name])] if official[name] in "012" else "train"
-        else:
-            part = part_of(identity.get(name, name), seed)
+        number = official.get(name)
+        if number not in (None, "0", "1", "2"):
+            raise DataError(
+                f"{folder}, list_eval_partition: {name} is in part {number[:20]!r}; there are 0 "
+                "(train), 1 (validation) and 2 (test)."
+            )
+        part = PARTS[int(number)] if number else part_of(identity.get(name, name), seed)
         split.items[part, SIDES[int(has)]].append(photos / name)
+    if not any(split.items.values()):
+        raise DataError(
+            f"None of the {len(table.photos)} photos that {table_path} names is in {photos}; the "
+            f"first is {table.photos[0][:60]!r}."
+        )
     return split
 
 
@@ -215,19 +288,32 @@ def _open_celeba(folder: Path, attribute: str, seed: int) -> Split:
 
 
 def images_in(folder: Path) -> list[Path]:
-    """Return the images in a folder, by name; none if there is no such folder."""
-    if not folder.is_dir():
-        return []
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+    """Return the images in a folder, by name; none if there is no such folder.
+
+    Raises
+    ------
+    CourseError
+        If the folder can't be listed.
+    """
+    with explained(folder):
+        paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [path for path in paths if _is_photo(path)]
+
+
+def _is_photo(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
 def _open_folders(folder: Path, attribute: str, seed: int) -> Split:
-    split = _empty_split(attribute, str(folder))
+    split = _empty_split(attribute, str(folder), f"the photos in {shown(folder.absolute().name)}")
     for side in SIDES:
-        for part in PARTS:
-            split.items[part, side] += images_in(folder / part / side)
-        for path in images_in(folder / side):
-            split.items[part_of(path.name, seed), side].append(path)
+        places = [(folder / part / side, part) for part in PARTS] + [(folder / side, None)]
+        for place, part in places:
+            for path in sorted(place.iterdir()) if place.is_dir() else ():
+                if _is_photo(path):
+                    split.items[part or part_of(path.name, seed), side].append(path)
+                elif not path.name.startswith("."):
+                    split.skip(path, "not named as a photo (.jpg, .png and so on)")
     return split
 
 
@@ -243,7 +329,7 @@ def _open_drawn(attribute: str, seed: int, images: int) -> Split:
             f"The drawn faces have {' and '.join(faces.ATTRIBUTES)}, not {attribute!r}. "
             "For another attribute give --data a folder with photos."
         )
-    split = _empty_split(column_name(short), DRAWN)
+    split = _empty_split(column_name(short), DRAWN, "drawn faces")
     held_out = max(images // 10, 32)
     person = seed * 10_000_000
     for part, people in zip(PARTS, (images, held_out, held_out), strict=True):
@@ -283,11 +369,20 @@ def draw_ahead(split: Split, size: int, cache: Path) -> None:
     missing = sorted(item for item in items if not _drawn_path(folder, item).is_file())
     if not missing:
         return
-    folder.mkdir(parents=True, exist_ok=True)
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     jobs = ((folder, size, missing[start::64]) for start in range(64))
-    with ProcessPoolExecutor() as pool, tqdm(total=len(missing), desc="drawing faces") as bar:
-        for done in pool.map(_draw_some, jobs):
-            bar.update(done)
+    # Ctrl-C is for this process; the others would each print where they were.
+    quiet = {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_IGN)}
+    try:
+        with ProcessPoolExecutor(**quiet) as pool, tqdm(total=len(missing), desc="drawing") as bar:
+            for done in pool.map(_draw_some, jobs):
+                bar.update(done)
+    except BrokenProcessPool as error:
+        raise DataError(
+            "The system ended a process that drew faces, perhaps for want of memory. Those drawn "
+            "are kept: run the same command again."
+        ) from error
 
 
 def _draw_some(job: tuple[Path, int, list[Drawn]]) -> int:
@@ -344,22 +439,9 @@ def open_split(
     """
     if str(data) == DRAWN:
         return _open_drawn(attribute, seed, images)
-    folder = Path(data).expanduser()
-    if not folder.is_dir():
-        raise DataError(
-            f"There is no folder {folder}. Give --data the folder that holds list_attr_celeba.txt "
-            "and img_align_celeba/, a folder that holds with/ and without/, or the word drawn."
-        )
-    if (folder / "list_attr_celeba.txt").is_file():
-        split = _open_celeba(folder, attribute, seed)
-    else:
-        split = _open_folders(folder, attribute, seed)
-        if not any(split.items.values()):
-            raise DataError(
-                f"Nothing to use was found in {folder}. Looked for list_attr_celeba.txt with "
-                "img_align_celeba/ (CelebA), and for images in with/ and without/, at the top or "
-                "below train/, validation/ and test/."
-            )
+    folder = Path(os.path.expanduser(data))
+    with explained(folder):
+        split = _open_folder(folder, attribute, seed)
     for side in SIDES:
         if not split.items[need, side]:
             raise DataError(
@@ -370,13 +452,32 @@ def open_split(
     return split
 
 
+def _open_folder(folder: Path, attribute: str, seed: int) -> Split:
+    if not folder.is_dir():
+        raise DataError(
+            f"There is no folder {folder}. Give --data the folder that holds list_attr_celeba.txt "
+            "and img_align_celeba/, a folder that holds with/ and without/, or the word drawn."
+        )
+    if table := _either(folder, "list_attr_celeba"):
+        return _open_celeba(folder, table, attribute, seed)
+    split = _open_folders(folder, attribute, seed)
+    if not any(split.items.values()):
+        raise DataError(
+            f"Nothing to use was found in {folder}. Looked for list_attr_celeba.txt (or .csv) with "
+            "img_align_celeba/ (CelebA), and for images in with/ and without/, at the top or "
+            "below train/, validation/ and test/."
+        )
+    return split
+
+
 def default_data() -> str:
     """Return what to use when nobody said: the folder that CELEBA_DIR names, or "drawn"."""
     return os.environ.get("CELEBA_DIR") or DRAWN
 
 
-def _empty_split(attribute: str, source: str) -> Split:
-    return Split(attribute, source, {(part, side): [] for part in PARTS for side in SIDES})
+def _empty_split(attribute: str, source: str, origin: str) -> Split:
+    items = {(part, side): [] for part in PARTS for side in SIDES}
+    return Split(attribute, source, items, origin=origin)
 
 
 # --- reading --------------------------------------------------------------------------------
@@ -393,18 +494,39 @@ def square_crop(image: Image.Image) -> Image.Image:
 
 
 def open_photo(path: Path) -> Image.Image:
-    """Open a photo of any format Pillow reads, turned as its EXIF says, in RGB.
+    """Open a photo of any of the `FORMATS`, turned as its EXIF says, in RGB.
 
     Raises
     ------
     OSError or ValueError
         If it can't be read; the message says why.
     """
+    if path.exists() and not path.is_file():
+        raise ValueError("not a file")  # a pipe would keep us waiting
+    Image.init()
+    formats = [name for name in FORMATS if name in Image.OPEN]
     try:
-        with Image.open(path) as image:
-            return ImageOps.exif_transpose(image).convert("RGB")
-    except (Image.DecompressionBombError, SyntaxError, EOFError) as error:
+        with Image.open(path, formats=formats) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise ValueError(f"{width} x {height} pixels are too many: scale it down")
+            return _to_rgb(ImageOps.exif_transpose(image))
+    except UnidentifiedImageError as error:
+        heic = ": iPhones write it, so save it as JPEG" if path.suffix.lower() == ".heic" else ""
+        raise ValueError(f"no image of a known format{heic}") from error
+    except OSError:
+        raise
+    except Exception as error:  # whatever a decoder meets in a damaged file
         raise ValueError(str(error) or "not an image") from error
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "F":
+        raise ValueError("its pixels are fractions of unknown range: save it with 8 bits")
+    if image.mode.startswith("I"):  # 16 bits, which Pillow would cut off at 255
+        values = np.asarray(image).astype(np.uint32)
+        image = Image.fromarray(np.minimum(values >> 8, 255).astype(np.uint8))
+    return image.convert("RGB")
 
 
 def read_image(item: Item, size: int, cache: Path | None = None) -> np.ndarray:
@@ -438,7 +560,7 @@ def read_images(
         try:
             images.append(read_image(item, size, cache))
         except (OSError, ValueError) as error:
-            split.unreadable[item.name] = str(error)
+            split.skip(item, error)
     if not images:
         raise DataError(f"No photo {side} {split.attribute} in {split.source} could be read.")
     return np.stack(images)
@@ -540,16 +662,47 @@ def pair_stream(
     return stream.batch(batch, drop_remainder=True).prefetch(2)
 
 
+def _from(items: list[Item], index: int) -> Iterator[Item]:
+    """Yield the items from an index on, round to the one before it."""
+    return (items[(index + offset) % len(items)] for offset in range(len(items)))
+
+
 def _read_or_next(split, items, index, size, cache) -> np.ndarray:
-    for offset in range(len(items)):
-        item = items[(index + offset) % len(items)]
-        if item.name in split.unreadable:
+    for item in _from(items, index):
+        if split.name(item) in split.unreadable:
             continue
         try:
             return read_image(item, size, cache)
         except (OSError, ValueError) as error:
-            split.unreadable[item.name] = str(error)
-    raise DataError(f"None of the {len(items)} photos in {split.source} could be read.")
+            split.skip(item, error)
+    raise DataError(f"None of the {len(items)} photos could be read.")
+
+
+def check_readable(split: Split, part: str = "train") -> None:
+    """Raise a DataError if no photo of a side is left that could be read."""
+    for side in SIDES:
+        names = [split.name(item) for item in split.items[part, side]]
+        if all(name in split.unreadable for name in names):
+            raise DataError(
+                f"None of the {len(names)} photos {side} {split.attribute} in {split.source} could "
+                f"be read; {names[0]}: {split.unreadable[names[0]]}."
+            )
+
+
+def batch_names(
+    split: Split, batch: int, *, seed: int = 0, step: int = 0, part: str = "train"
+) -> dict[str, list[str]]:
+    """Return the names of both sides' photos in the batch that `pair_stream` gives at a step."""
+    names = {}
+    for number, side in enumerate(SIDES):
+        items = split.items[part, side]
+        order = _Order(len(items), seed, number)
+        starts = (order(position)[0] for position in range(step * batch, (step + 1) * batch))
+        names[side] = [
+            next(n for n in map(split.name, _from(items, start)) if n not in split.unreadable)
+            for start in starts
+        ]
+    return names
 
 
 # --- writing a split ------------------------------------------------------------------------
@@ -577,48 +730,53 @@ def write_split(
     DataError
         If `out` exists and is not empty, or nothing could be read.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise DataError(f"{out} exists already. Choose another --out, or delete it first.")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    written = {}
-    try:
-        total = sum(map(len, split.items.values()))
-        with tqdm(total=total, desc="writing the split", unit="photo") as bar:
-            for (part, side), items in split.items.items():
-                folder = work / part / side
-                folder.mkdir(parents=True)
-                written[part, side] = 0
-                for item in items:
-                    bar.update()
-                    try:
-                        image = Image.fromarray(read_image(item, size))
-                    except (OSError, ValueError) as error:
-                        split.unreadable[item.name] = str(error)
-                        continue
-                    stem = item.stem if isinstance(item, Path) else str(item.seed)
-                    image.save(folder / f"{stem}.png")
-                    written[part, side] += 1
-        if not any(written.values()):
-            raise DataError(f"None of the {total} photos of {split.source} could be read.")
-        if split.unreadable:
-            lines = [f"{name}: {why}\n" for name, why in sorted(split.unreadable.items())]
-            (work / "skipped.txt").write_text("".join(lines), encoding="utf-8")
-        if out.exists():
-            out.rmdir()
-        work.chmod(0o755)
-        work.rename(out)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    with explained(out):
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise DataError(f"{out} exists already. Choose another --out, or delete it first.")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=".split-", dir=out.parent))
+        try:
+            written = _write_sides(split, work, size)
+            if out.exists():
+                out.rmdir()
+            work.chmod(0o755)
+            work.rename(out)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
     return written
 
 
-@contextlib.contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside `path`, renamed to it if all went well, else deleted."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def _write_sides(split: Split, folder: Path, size: int) -> dict[tuple[str, str], int]:
+    written = {}
+    total = sum(map(len, split.items.values()))
+    with tqdm(total=total, desc="writing the split", unit="photo") as bar:
+        for (part, side), items in split.items.items():
+            place = folder / part / side
+            place.mkdir(parents=True)
+            taken: set[str] = set()
+            for item in items:
+                bar.update()
+                try:
+                    image = Image.fromarray(read_image(item, size))
+                except (OSError, ValueError) as error:
+                    split.skip(item, error)
+                    continue
+                stem = item.stem if isinstance(item, Path) else str(item.seed)
+                image.save(place / f"{unique(stem, taken)}.png")
+            written[part, side] = len(taken)
+    if not any(written.values()):
+        raise DataError(f"None of the {total} photos of {split.source} could be read.")
+    if split.unreadable:
+        lines = [f"{name}: {why}\n" for name, why in sorted(split.unreadable.items())]
+        write_text(folder / "skipped.txt", "".join(lines))
+    return written
+
+
+def unique(stem: str, taken: set[str]) -> str:
+    """Return a file's name, numbered if it is taken (a.jpg and a.png), and add it to `taken`."""
+    name, number = stem, 1
+    while name.casefold() in taken:  # some file systems take A and a for the same
+        number += 1
+        name = f"{stem}-{number}"
+    taken.add(name.casefold())
+    return name

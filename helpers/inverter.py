@@ -131,27 +131,28 @@ def invert_files(
         )
     generator, card = training.load_generator(find_weights(attribute, direction, weights))
     out.mkdir(parents=True, exist_ok=True)
-    failures = 0
+    failures, taken = 0, set()
     with tqdm(paths, desc="editing", unit="photo") as bar:
         for path in bar:
+            name = datasets.shown(str(path))
             try:
                 photo = np.asarray(datasets.open_photo(path))
             except (OSError, ValueError) as error:
-                bar.write(f"{path}: can't be read: {error}")
+                bar.write(f"{name}: can't be read: {error}")
                 failures += 1
                 continue
             inverted = invert_photo(photo, generator, strength=strength, aligned=aligned)
             if not inverted.crops:
-                bar.write(f"{path}: no face found. Try a photo with a larger, frontal face.")
+                bar.write(f"{name}: no face found. Try a photo with a larger, frontal face.")
                 failures += 1
                 continue
-            stem = f"{path.stem}-{card['attribute']}-{direction}"
+            stem = datasets.unique(f"{path.stem}-{card['attribute']}-{direction}", taken)
             _save(out / f"{stem}.png", inverted.edited)
             if with_residual:
                 for i, residual in enumerate(inverted.residuals):
                     shown = datasets.to_bytes(np.clip(residual, -1, 1))
                     _save(out / f"{stem}-residual{i or ''}.png", shown)
-            bar.write(f"{out / stem}.png: {len(inverted.crops)} faces edited")
+            bar.write(f"{datasets.shown(str(out / stem))}.png: {len(inverted.crops)} faces edited")
     return failures
 
 

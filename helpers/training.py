@@ -4,10 +4,14 @@ Bare TensorFlow: one `tf.GradientTape` for each update, so that it is plain to r
 reaches which network.
 """
 
+import contextlib
 import dataclasses
 import json
+import shutil
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -20,9 +24,15 @@ from tqdm.auto import tqdm
 
 from . import datasets, losses, networks
 from .errors import CourseError
+from .files import alone_in, clear_unfinished, explained, write_text, written_whole
 from .networks import REAL_WITH, REAL_WITHOUT
 
 DIRECTIONS = ("add", "remove")
+# Of the weights, by what they were trained on.
+LICENCES = {
+    "drawn faces": "Apache-2.0",
+    "CelebA": "non-commercial research (CelebA's terms)",
+}
 
 
 @dataclass(frozen=True)
@@ -352,6 +362,20 @@ class Settings:
     images: int = 1000  # drawn faces a side
     average: float = 0.999  # decay of the averaged generators
 
+    @classmethod
+    def from_json(cls, text: str | bytes, where: Path) -> "Settings":
+        """Return the settings that `to_json` wrote; `where` is for the message if it is damaged."""
+        try:
+            return cls(**json.loads(text))
+        except (ValueError, TypeError) as error:
+            raise TrainingError(
+                f"{where} does not hold the settings of a run: {error}. "
+                "Put it back as it was, or choose another --out."
+            ) from error
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
     def differences(self, other: "Settings") -> list[str]:
         return [
             f"{f.name}: {getattr(other, f.name)!r} there, {getattr(self, f.name)!r} now"
@@ -392,18 +416,33 @@ class Run:
     Raises
     ------
     TrainingError
-        If the folder holds a run with other settings; the message names the differences.
+        If the folder holds a run with other settings (the message names the differences), or
+        checkpoints that can't be told or read.
+    CourseError
+        If another process trains in the folder, or it can't be written to.
     """
 
     def __init__(
         self, folder: Path, settings: Settings, split: datasets.Split, dtype: str | None = None
     ):
         self.folder, self.settings, self.split = folder, settings, split
-        self._claim_settings()
-        self.recipe = RECIPES[settings.network]
-        self.dtype = dtype or pick_dtype()
+        if settings.size % 8 or settings.size < 32:
+            raise TrainingError(
+                f"The networks halve the image again and again: give a --size from 32 on that 8 "
+                f"divides, not {settings.size}."
+            )
+        with explained(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        with alone_in(folder, "trains"):
+            self._claim_settings()
+            self._build(dtype or pick_dtype())
+            self._take_up()
+
+    def _build(self, dtype: str) -> None:
+        settings = self.settings
+        self.recipe, self.dtype = RECIPES[settings.network], dtype
         options = {"width": settings.width, "seed": settings.seed}
-        self.models = build_models(settings.network, settings.size, dtype=self.dtype, **options)
+        self.models = build_models(settings.network, settings.size, dtype=dtype, **options)
         # Averages are kept and used in float32, whatever training multiplies in.
         self.averaged = build_models(settings.network, settings.size, **options)[:2]
         for averaged, model in zip(self.averaged, self.models, strict=False):
@@ -411,21 +450,26 @@ class Run:
         self.optimizers = make_optimizers(self.models, self.recipe)
         self._step = tf.Variable(0, dtype=tf.int64, name="step")
         self._seconds = tf.Variable(0.0, dtype=tf.float64, name="seconds")
-        checkpoint = tf.train.Checkpoint(
-            step=self._step,
-            seconds=self._seconds,
+        state = {
+            "step": self._step,
+            "seconds": self._seconds,
             **{f"model_{i}": model for i, model in enumerate(self.models)},
             **{f"averaged_{i}": model for i, model in enumerate(self.averaged)},
             **{f"optimizer_{i}": optimizer for i, optimizer in enumerate(self.optimizers)},
-        )
-        self._manager = tf.train.CheckpointManager(
-            checkpoint, folder / "checkpoints", max_to_keep=2
-        )
-        if self._manager.latest_checkpoint:
-            checkpoint.restore(self._manager.latest_checkpoint).assert_existing_objects_matched()
+        }
+        self._state = tf.train.Checkpoint(**state)
+        # A checkpoint says what it is of; those of earlier versions do not.
+        told = tf.Variable(settings.to_json(), name="settings")
+        self._checkpoint = tf.train.Checkpoint(settings=told, **state)
+        self._manager = self._manage()
         self._train_step = make_train_step(self.models, self.optimizers, self.recipe)
         self._move_average = make_average(self.averaged, self.models[:2])
-        self._writer = tf.summary.create_file_writer(str(folder / "logs"))
+        self._writer = tf.summary.create_file_writer(str(self.folder / "logs"))
+
+    def _manage(self) -> tf.train.CheckpointManager:
+        """Return a manager of the checkpoints that are in the folder now."""
+        folder = self.folder / "checkpoints"
+        return tf.train.CheckpointManager(self._checkpoint, folder, max_to_keep=2)
 
     @property
     def step(self) -> int:
@@ -439,14 +483,53 @@ class Run:
     def _claim_settings(self) -> None:
         path = self.folder / "settings.json"
         if path.is_file():
-            before = Settings(**json.loads(path.read_text(encoding="utf-8")))
+            with explained(path):
+                before = Settings.from_json(path.read_bytes(), path)
             if differences := self.settings.differences(before):
                 raise TrainingError(
                     f"{self.folder} holds a run with other settings: {'; '.join(differences)}. "
                     "Give the same settings to go on with it, or another --out."
                 )
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_text(path, json.dumps(dataclasses.asdict(self.settings), indent=2) + "\n")
+        elif any(self.folder.glob("checkpoints/ckpt-*")):
+            raise TrainingError(
+                f"{self.folder} holds checkpoints but no settings.json, which says what they are "
+                "of. Put it back, or choose another --out."
+            )
+        else:
+            write_text(path, self.settings.to_json())
+
+    def _take_up(self) -> None:
+        """Restore the newest checkpoint that can be read, if there is one."""
+        checkpoints = self._manager.checkpoints
+        for path in reversed(checkpoints):
+            try:
+                self._check_origin(path)
+                self._state.restore(path).assert_existing_objects_matched()
+                return
+            except tf.errors.OpError as error:
+                tqdm.write(f"The checkpoint {path} can't be read: {_first_line(error)}")
+            except (ValueError, AssertionError) as error:
+                raise TrainingError(
+                    f"{path} does not fit the networks that settings.json names "
+                    f"({self.settings.network}, {self.settings.size} px): {_first_line(error)}. "
+                    "Was it copied from another run?"
+                ) from error
+        if checkpoints:
+            raise TrainingError(
+                f"No checkpoint in {self.folder} can be read. Put them back, or choose another "
+                "--out to start anew."
+            )
+
+    def _check_origin(self, path: str) -> None:
+        reader = tf.train.load_checkpoint(path)
+        name = "settings/.ATTRIBUTES/VARIABLE_VALUE"
+        if reader.has_tensor(name):
+            before = Settings.from_json(reader.get_tensor(name), Path(path))
+            if differences := self.settings.differences(before):
+                raise TrainingError(
+                    f"{path} is a checkpoint of another run: {'; '.join(differences)}. "
+                    "Put the right one there, or choose another --out."
+                )
 
     def train(
         self,
@@ -461,15 +544,61 @@ class Run:
     ) -> list[dict[str, float]]:
         """Train until `steps` are done in all, or for `minutes` from now.
 
-        Ctrl-C saves and stops. Returns the losses, one dict each 10 steps.
+        Ctrl-C and SIGTERM save and stop. Returns the losses, one dict each 10 steps.
 
         Raises
         ------
         TrainingError
-            If a loss is not finite; the last checkpoint stays.
+            If a loss is not finite, or nothing can be saved; the last checkpoint stays.
+        CourseError
+            If another process trains in the folder, or no photo of one side can be read.
         """
         if steps is None and minutes is None:
             raise ValueError("Give steps or minutes.")
+        with (
+            alone_in(self.folder, "trains"),
+            stop_signals() as stopped_by,
+            _progress_bar(self.step, steps, minutes, progress) as bar,
+        ):
+            self._catch_up()
+            fixed = preview_batch(self.split, self.settings.size, cache=cache)
+            history: list[dict[str, float]] = []
+            began = saved = time.monotonic()
+            for without, with_ in self._batches(cache):
+                before = time.monotonic()
+                if steps is not None and self.step >= steps:
+                    break
+                if minutes is not None and before - began >= 60 * minutes:
+                    break
+                step = self.step
+                seed = tf.constant([self.settings.seed, step])
+                report = self._train_step(without, with_, seed)
+                self._check_losses(step, report)
+                # Early weights are noise: the average forgets them faster than later ones.
+                decay = min(self.settings.average, (1 + step) / (10 + step))
+                self._move_average(tf.constant(decay))
+                self._step.assign_add(1)
+                if step % 10 == 0:
+                    history.append(self._log(step, report))
+                now = time.monotonic()
+                self._seconds.assign_add(now - before)
+                if stopped_by():
+                    break
+                _advance(bar, now - began, minutes, report)
+                if self.step % preview_every == 0:
+                    sheet = self.preview(fixed)
+                    if on_preview:
+                        on_preview(self.step, sheet)
+                if now - saved > 60 * checkpoint_minutes:
+                    self.save()
+                    saved = now
+            self.save()
+            self.preview(fixed)
+            if name := stopped_by():
+                bar.write(f"{name} at step {self.step}: saved. The same command goes on from here.")
+        return history
+
+    def _batches(self, cache: Path | None) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
         settings = self.settings
         stream = datasets.pair_stream(
             self.split,
@@ -479,51 +608,40 @@ class Run:
             start=self.step,
             cache=cache,
         )
-        fixed = preview_batch(self.split, settings.size, cache=cache)
-        history: list[dict[str, float]] = []
-        began = saved = time.monotonic()
-        bar = _progress_bar(self.step, steps, minutes, progress)
         try:
-            for without, with_ in stream:
-                if steps is not None and self.step >= steps:
-                    break
-                if minutes is not None and time.monotonic() - began >= 60 * minutes:
-                    break
-                before = time.monotonic()
-                step = self.step
-                report = self._train_step(without, with_, tf.constant([settings.seed, step]))
-                # Early weights are noise: the average forgets them faster than later ones.
-                decay = min(settings.average, (1 + step) / (10 + step))
-                self._move_average(tf.constant(decay))
-                self._step.assign_add(1)
-                if step % 10 == 0:
-                    history.append(self._log(step, report))
-                now = time.monotonic()
-                self._seconds.assign_add(now - before)
-                _advance(bar, now - began, minutes, report)
-                if self.step % preview_every == 0:
-                    sheet = self.preview(fixed)
-                    if on_preview:
-                        on_preview(self.step, sheet)
-                if now - saved > 60 * checkpoint_minutes:
-                    self.save()
-                    saved = now
-        except KeyboardInterrupt:
-            bar.write(f"Stopped at step {self.step}. The same command goes on from here.")
-        finally:
-            bar.close()
-        self.save()
-        self.preview(fixed)
-        return history
+            yield from stream
+        except tf.errors.OpError:
+            datasets.check_readable(self.split)
+            raise
+
+    def _catch_up(self) -> None:
+        """Take up what another process saved here meanwhile; clear up what a killed one left."""
+        there = self._manage()
+        if there.latest_checkpoint != self._manager.latest_checkpoint:
+            self._manager = there
+            self._take_up()
+        self._clear_checkpoints()
+        for name in ("previews", "weights"):
+            clear_unfinished(self.folder / name)
+
+    def _check_losses(self, step: int, report: dict[str, tf.Tensor]) -> None:
+        # One number to fetch: a sum is finite if all its terms are.
+        if np.isfinite(float(tf.add_n(list(report.values())))):
+            return
+        name, value = next((n, float(v)) for n, v in report.items() if not np.isfinite(float(v)))
+        batch = datasets.batch_names(
+            self.split, self.settings.batch, seed=self.settings.seed, step=step
+        )
+        photos = "; ".join(f"{side}: {', '.join(names)}" for side, names in batch.items())
+        raise TrainingError(
+            f"The loss {name!r} is {value} at step {step}: training went astray. The last "
+            f"checkpoint, of step {self._saved_step()}, is kept. The batch was {photos}. To go on "
+            "would repeat it: start anew with another --seed and --out, or with a lower learning "
+            "rate in training.RECIPES."
+        )
 
     def _log(self, step: int, report: dict[str, tf.Tensor]) -> dict[str, float]:
         values = {name: float(value) for name, value in report.items()}
-        for name, value in values.items():
-            if not np.isfinite(value):
-                raise TrainingError(
-                    f"The loss {name!r} is {value} at step {step}: training went astray. The last "
-                    f"checkpoint, of step {self._saved_step()}, is kept. Try a lower learning rate."
-                )
         with self._writer.as_default(step=step):
             for name, value in values.items():
                 tf.summary.scalar(name, value)
@@ -534,11 +652,50 @@ class Run:
         return latest.rsplit("-", 1)[1] if latest else "none"
 
     def save(self) -> None:
-        """Write a checkpoint, and the averaged generators to ``weights/``."""
-        self._manager.save(checkpoint_number=self.step)
-        self._writer.flush()
+        """Write a checkpoint, and the averaged generators to ``weights/``.
+
+        Raises
+        ------
+        TrainingError
+            If a weight is not finite, or the disk is full; the checkpoint before is kept.
+        CourseError
+            If the weights can't be written.
+        """
+        for model in (*self.models, *self.averaged):
+            for weight in model.weights:
+                if not np.isfinite(weight.numpy()).all():
+                    raise TrainingError(
+                        f"{weight.path} is not finite after step {self.step}, so this is not "
+                        f"saved. The last checkpoint, of step {self._saved_step()}, is kept."
+                    )
+        # Writing the same one again would, for a moment, leave none.
+        if self._saved_step() != str(self.step):
+            self._write_checkpoint()
         for direction, generator in zip(DIRECTIONS, self.averaged, strict=True):
             save_generator(self.weights_path(direction), generator, self.card(direction))
+
+    def _write_checkpoint(self) -> None:
+        kept = self._saved_step()
+        try:
+            self._manager.save(checkpoint_number=self.step)
+            self._writer.flush()
+        except (tf.errors.OpError, OSError) as error:
+            raise TrainingError(
+                f"The checkpoint of step {self.step} can't be written in {self.folder}: "
+                f"{_first_line(error)}. The one of step {kept} is kept. Free some space there; "
+                "then the same command goes on from it."
+            ) from error
+        finally:
+            self._clear_checkpoints()
+
+    def _clear_checkpoints(self) -> None:
+        """Delete what was written in part, or was no longer needed when the process was killed."""
+        kept = {Path(path).name for path in self._manager.checkpoints}
+        for path in (self.folder / "checkpoints").glob("c*"):
+            if path.name.split(".")[0] in kept or path.name == "checkpoint":
+                continue
+            with contextlib.suppress(OSError):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def weights_path(self, direction: str) -> Path:
         name = f"{datasets.short_name(self.settings.attribute)}-{direction}.npz"
@@ -546,7 +703,6 @@ class Run:
 
     def card(self, direction: str) -> dict:
         """Return what a weights file says about itself."""
-        drawn = self.settings.data == datasets.DRAWN
         return {
             "attribute": datasets.short_name(self.settings.attribute),
             "direction": direction,
@@ -558,9 +714,9 @@ class Run:
             "batch": self.settings.batch,
             "seed": self.settings.seed,
             "minutes": round(self.seconds / 60, 1),
-            "data": "drawn faces" if drawn else Path(self.split.source).name,
+            "data": self.split.origin,
             "train_images": [self.split.count("train", side) for side in datasets.SIDES],
-            "licence": "Apache-2.0" if drawn else "non-commercial research (CelebA's terms)",
+            "licence": LICENCES.get(self.split.origin, "as the photos allow"),
         }
 
     def preview(self, fixed: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
@@ -568,9 +724,42 @@ class Run:
         sheet = preview_sheet(*self.averaged, *fixed)
         path = self.folder / "previews" / f"step-{self.step:06d}.png"
         path.parent.mkdir(exist_ok=True)
-        with datasets.written_whole(path) as temporary:
+        with written_whole(path) as temporary:
             Image.fromarray(sheet).save(temporary, "PNG")
         return sheet
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[Callable[[], str | None]]:
+    """Give a function that names the signal that asked to stop, Ctrl-C (SIGINT) or SIGTERM.
+
+    A signal may come between the update of the weights and that of their average, and what is
+    saved there no unbroken run passes through. So the loop asks when a step is complete. A second
+    signal stops at once, without saving.
+    """
+    names: list[str] = []
+
+    def note(number, frame):
+        if names:
+            raise KeyboardInterrupt
+        names.append(signal.Signals(number).name)
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():  # elsewhere Python allows none
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            # What started us may have ordered that we ignore it, as nohup does.
+            if number and signal.getsignal(number) not in (signal.SIG_IGN, None):
+                before[number] = signal.signal(number, note)
+    try:
+        yield lambda: names[0] if names else None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def preview_batch(
@@ -630,17 +819,11 @@ def _advance(bar, elapsed: float, minutes: float | None, report: dict[str, tf.Te
 # --- weights on disk ------------------------------------------------------------------------
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    with datasets.written_whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
 def save_generator(path: Path, generator: keras.Model, card: dict) -> None:
     """Write a generator's weights as float16, with its card, to one .npz file, whole or not."""
     path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {f"{i:03d}": np.asarray(w, np.float16) for i, w in enumerate(generator.weights)}
-    with datasets.written_whole(path) as temporary, temporary.open("wb") as file:
+    with written_whole(path) as temporary, temporary.open("wb") as file:
         np.savez(file, card=np.array(json.dumps(card)), **arrays)
 
 

@@ -1,0 +1,98 @@
+"""Files that are written whole or not at all, and folders that one process at a time works in."""
+
+import contextlib
+import errno
+import os
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from .errors import CourseError, explain
+
+PART = ".part"  # what the names of unfinished files end in
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn what the system refuses with a file or folder into a CourseError."""
+    try:
+        yield
+    except OSError as error:
+        raise CourseError(f"{path} can't be used: {explain(error)}") from error
+
+
+@contextlib.contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside `path`, renamed to it if all went well, else deleted.
+
+    Raises
+    ------
+    CourseError
+        If it can't be written; what was there before is still there.
+    """
+    # Short, because `path` may have as long a name as the system allows.
+    name = f".{os.getpid()}-{zlib.crc32(os.fsencode(path.name)):08x}{PART}"
+    temporary = path.with_name(name)
+    try:
+        with explained(path):
+            yield temporary
+            temporary.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all; what is no Unicode is written as an escape."""
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path, doing: str) -> Iterator[None]:
+    """Hold a folder against everyone else who calls this for it.
+
+    The system drops the hold when the process ends, however it ends: nothing is left to clean up.
+    Where the file system knows no locks (some network drives), nobody is held off.
+
+    Parameters
+    ----------
+    folder : Path
+        An existing folder; it gets an empty file ``.lock``.
+    doing : str
+        What the holder does there, for the message, such as "trains".
+
+    Raises
+    ------
+    CourseError
+        If another holds it, or no file can be made in it.
+    """
+    with explained(folder):
+        file = (folder / ".lock").open("ab")
+    with file:
+        try:
+            _lock(file.fileno())
+        except OSError as error:
+            if error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
+                raise CourseError(
+                    f"Another process {doing} in {folder}. Wait for it, stop it, or choose "
+                    "another folder."
+                ) from error
+        yield
+
+
+def _lock(descriptor: int) -> None:
+    if os.name == "nt":
+        import msvcrt
+
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def clear_unfinished(folder: Path) -> None:
+    """Delete what a process that was killed had begun to write in a folder."""
+    for path in folder.glob(f".*{PART}"):
+        path.unlink(missing_ok=True)
