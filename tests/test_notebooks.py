@@ -150,6 +150,32 @@ def test_relative_links_resolve(name):
     assert missing == []
 
 
+@every
+def test_the_readmes_map_is_right(name):
+    row = re.search(rf"^\| {name[:2]} \|.*$", (ROOT / "README.md").read_text("utf-8"), re.M)[0]
+    opening = read(name).cells[0].source
+    title, badge = opening.splitlines()[:2]
+    seconds = re.search(r"\*\*Time\*\* about (\d+) (s|minutes)", opening)
+    assert f"[{title.split(' · ')[1]}](notebooks/{name}.ipynb)" in row
+    assert f"]({badge.rsplit('](', 1)[1]}" in row, "another badge than the notebook's"
+    assert f"| {seconds[1]} {seconds[2].removesuffix('utes')} |" in row, "another time"
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "weights/README.md"])
+def test_links_of_the_pages_resolve(page):
+    path = ROOT / page
+    text = re.sub(r"^(    .*|```[\s\S]*?^```)$", "", path.read_text(encoding="utf-8"), flags=re.M)
+    headings = {
+        re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+        for heading in re.findall(r"^#+ (.+)$", text, re.M)
+    }
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        file, _, anchor = target.partition("#")
+        if "://" not in target:
+            assert (path.parent / file).exists(), target
+            assert file or anchor in headings, target
+
+
 @pytest.mark.parametrize("name", NAMES[1:])
 def test_has_exercises_with_checks(name):
     """What they are like is held by test_exercises.py."""
