@@ -26,6 +26,8 @@ MINORS = (12, 11, 10)  # of Python 3, as pyproject.toml's requires-python says
 COMMANDS = {
     "lab": "open the notebooks in JupyterLab",
     "run": "execute the whole course, notebook by notebook",
+    "book": "build a website to read from what run executed",
+    "exercises": "write the exercises of notebooks/solutions/ into the notebooks",
     "split": "split a dataset by one attribute into with/ and without/",
     "train": "train a pair of generators (again on the same folder: goes on)",
     "invert": "add glasses or a hat to photos, or take them off",

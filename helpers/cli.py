@@ -97,6 +97,32 @@ def run(
 
 
 @app.command()
+def book(
+    executed: Annotated[
+        Path, typer.Option("--from", help="Where course.py run left the executed notebooks.")
+    ] = ROOT / "build" / "course",
+    out: Annotated[Path, typer.Option(help="Folder of the website.")] = ROOT / "build" / "book",
+) -> None:
+    """Build the executed course as a website to read: one page a notebook, and an index."""
+    from .book import build
+
+    pages = build(executed, out)
+    say(f"Wrote {len(pages)} pages. Open {pages[0]}")
+
+
+@app.command()
+def exercises() -> None:
+    """Write the exercises of notebooks/solutions/ into the notebooks, without their solutions."""
+    from .exercises import regenerate
+
+    changed = regenerate()
+    for path in changed:
+        say(f"Wrote {path.relative_to(ROOT)}")
+    if not changed:
+        say("Every exercise is as its solution says.")
+
+
+@app.command()
 def split(
     attribute: AttributeOption,
     out: Annotated[Path, typer.Option(help="The folder to write; must not exist yet.")],

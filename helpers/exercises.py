@@ -18,8 +18,8 @@ from pathlib import Path
 
 import nbformat
 
-from .datasets import written_whole
 from .errors import CourseError
+from .files import written_whole
 from .profiles import ROOT
 
 NOTEBOOKS = ROOT / "notebooks"

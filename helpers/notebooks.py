@@ -9,7 +9,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from tqdm.auto import tqdm
 
-from .datasets import DataError, written_whole
+from .datasets import DataError
+from .files import written_whole
 from .profiles import ROOT
 
 CELL_SECONDS = 1800
