@@ -244,7 +244,8 @@ def part_of(group: str, seed: int = 0) -> str:
     The answer depends on the group's name and the seed alone, so that a photo is held out for
     every attribute or for none, and stays so when photos are added.
     """
-    digest = hashlib.blake2b(f"{seed}:{group}".encode(), digest_size=8).digest()
+    key = f"{seed}:{group}".encode(errors="surrogateescape")  # a name may be any bytes
+    digest = hashlib.blake2b(key, digest_size=8).digest()
     share = int.from_bytes(digest, "big") / 2**64
     return "train" if share < 0.8 else "validation" if share < 0.9 else "test"
 
