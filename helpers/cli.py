@@ -12,7 +12,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import typer
 
 from . import datasets
-from .errors import CourseError
+from .errors import CourseError, explain
 from .profiles import CACHE, ROOT
 
 app = typer.Typer(
@@ -168,7 +168,7 @@ def train(
         datasets.draw_ahead(opened, size, CACHE)
     settings = training.Settings(
         attribute=opened.attribute,
-        data=source if source == datasets.DRAWN else Path(source).name,
+        data=source if source == datasets.DRAWN else Path(os.path.abspath(source)).name,
         network=network.value,
         size=size,
         width=width,
@@ -320,6 +320,12 @@ def main() -> None:
         app(standalone_mode=True)
     except CourseError as error:
         typer.secho(str(error), fg="red", err=True)
+        sys.exit(1)
+    except BrokenPipeError:  # who read our output, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        typer.secho(explain(error), fg="red", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         typer.secho("Stopped.", err=True)
