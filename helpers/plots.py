@@ -1,17 +1,20 @@
 """Figures of the notebooks: plumbing only. What a figure means stands in its notebook."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from PIL import Image
 
 from . import datasets
 
 # From the Okabe-Ito palette: told apart with any kind of colour vision.
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 GRAY = "#999999"
+SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
 
 
 def displayable(image: np.ndarray) -> np.ndarray:
@@ -368,3 +371,47 @@ def outline(axis, landmarks: np.ndarray, corners: np.ndarray | None = None) -> N
         axis.plot(*around.T, color="white", linewidth=3)
         axis.plot(*around.T, color=BLUE, linewidth=1.6)
         axis.plot(*around[:2].T, color=BLUE, linewidth=4)
+
+
+def training_strip(previews: Path, face: int = 0, shares: Sequence[float] = SHARES) -> Figure:
+    """Show how a training came along, from the previews of its run: both directions of one face.
+
+    The original's first figure, at a fixed range: the photo, then the edit and the residual after
+    a fifth of the training, two fifths, and so on.
+
+    Parameters
+    ----------
+    previews : Path
+        The folder ``previews`` of a run, with the sheets of `training.preview_sheet`.
+    face : int
+        Which of the preview's faces.
+    shares : sequence of float
+        Of the whole training, in (0, 1].
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder holds no preview.
+    """
+    sheets = {int(p.stem.split("-")[1]): p for p in previews.glob("step-*.png")}
+    if not sheets:
+        raise FileNotFoundError(f"No previews in {previews}: train first.")
+    last = max(sheets)
+    steps = [min(sheets, key=lambda step: abs(step - share * last)) for share in shares]
+    pictures = [np.asarray(Image.open(sheets[step])) for step in steps]
+    size = len(pictures[0]) // 6  # photo, edit and residual, of add and then of remove
+    column = slice(face * size, (face + 1) * size)
+
+    def row(picture, index):
+        return picture[index * size : (index + 1) * size, column]
+
+    gray = np.full((size, size, 3), 127, np.uint8)
+    rows = {}
+    for name, first in (("add", 0), ("remove", 3)):
+        rows[name] = [row(pictures[0], first), *(row(p, first + 1) for p in pictures)]
+        rows[f"{name}, residual"] = [gray, *(row(p, first + 2) for p in pictures)]
+    titles = [
+        "photo",
+        *(f"{share:.0%}\nstep {s:,}" for share, s in zip(shares, steps, strict=True)),
+    ]
+    return image_rows(rows, titles)

@@ -5,6 +5,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from PIL import Image
 
 from helpers import plots
 
@@ -89,3 +90,18 @@ def test_outline_closes_the_crop_and_marks_its_upper_edge():
     assert around.get_xydata()[0].tolist() == around.get_xydata()[-1].tolist()
     assert upper.get_xydata().tolist() == [[0, 0], [8, 0]]
     assert upper.get_linewidth() > around.get_linewidth()
+
+
+def test_training_strip_shows_the_right_steps_of_one_face(tmp_path):
+    with pytest.raises(FileNotFoundError, match="train first"):
+        plots.training_strip(tmp_path)
+    for step in range(100, 1100, 100):
+        sheet = np.full((6 * 8, 3 * 8, 3), step // 10, np.uint8)
+        sheet[:, 8:16] += np.arange(6, dtype=np.uint8).repeat(8)[:, None, None]  # the second face
+        Image.fromarray(sheet).save(tmp_path / f"step-{step:06d}.png")
+    figure = plots.training_strip(tmp_path, face=1)
+    shown = [axis.images[0].get_array()[0, 0, 0] for axis in figure.axes]
+    assert shown[:6] == [20, 21, 41, 61, 81, 101]
+    assert shown[6:12] == [127, 22, 42, 62, 82, 102]
+    assert shown[12:18] == [23, 24, 44, 64, 84, 104]
+    assert "step 400" in figure.axes[2].get_title()
