@@ -158,11 +158,12 @@ def prose(text: str) -> str:
 
 def formula(latex: str, alone: bool) -> str:
     """Return a formula as an HTML image, drawn by matplotlib; the LaTeX is what is read aloud."""
+    from matplotlib.font_manager import FontProperties
     from matplotlib.mathtext import math_to_image
 
     buffer = io.BytesIO()
     latex = " ".join(latex.split())
-    math_to_image(f"${latex}$", buffer, format="svg", dpi=96)
+    math_to_image(f"${latex}$", buffer, prop=FontProperties(size=13), format="svg")
     data = base64.b64encode(buffer.getvalue()).decode()
     kind = "formula line" if alone else "formula"
     alt = html.escape(latex, quote=True)
