@@ -504,16 +504,20 @@ class Run:
         for path in reversed(checkpoints):
             try:
                 self._check_origin(path)
-                self._state.restore(path).assert_existing_objects_matched()
+                # Partial, since `_state` leaves out the settings, which were just looked at.
+                status = self._state.restore(path).expect_partial()
+                status.assert_existing_objects_matched()
                 return
-            except tf.errors.OpError as error:
-                tqdm.write(f"The checkpoint {path} can't be read: {_first_line(error)}")
+            except CourseError:
+                raise
             except (ValueError, AssertionError) as error:
                 raise TrainingError(
                     f"{path} does not fit the networks that settings.json names "
                     f"({self.settings.network}, {self.settings.size} px): {_first_line(error)}. "
                     "Was it copied from another run?"
                 ) from error
+            except Exception as error:  # a damaged file can bring TensorFlow to any
+                tqdm.write(f"The checkpoint {path} can't be read: {_first_line(error)}")
         if checkpoints:
             raise TrainingError(
                 f"No checkpoint in {self.folder} can be read. Put them back, or choose another "

@@ -1,0 +1,471 @@
+"""Nothing lost: runs that are killed at random moments, and disks that fill up.
+
+SURVIVAL_KILLS sets how often the tiny run is killed (4 by default; 100 were survived).
+"""
+
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import write_celeba
+from PIL import Image
+
+from helpers import datasets, training
+from helpers.errors import CourseError
+
+KILLS = int(os.environ.get("SURVIVAL_KILLS", "4"))
+DAMAGES = int(os.environ.get("SURVIVAL_DAMAGES", "20"))
+SIZE = 32
+ROOT = Path(__file__).parent.parent
+
+
+def settings(**changes):
+    defaults = {"attribute": "Eyeglasses", "data": "celeba", "size": SIZE, "width": 4, "batch": 2}
+    return training.Settings(**(defaults | changes))
+
+
+def small_step(models, optimizers, recipe):
+    """Stand in for the train step, which takes long to compile: data, seed and slots all count."""
+
+    def step(without, with_, seed):
+        noise = tf.random.stateless_normal((), seed)
+        pull = tf.reduce_mean(without) + 2 * tf.reduce_mean(with_) + noise
+        for model, optimizer in zip(models, optimizers, strict=True):
+            pairs = [(variable + pull, variable) for variable in model.trainable_variables]
+            optimizer.apply_gradients(pairs)
+        return {name: pull for name in ("discriminator", "add/gan", "remove/gan")}
+
+    return step
+
+
+def live(celeba, folder, steps, diary, real=False):
+    """Train in a process of its own, as often as possible saving; the diary hears of it."""
+    with diary.open("a", buffering=1) as file:
+        sys.stdout = sys.stderr = file
+        if not real:
+            training.make_train_step = small_step
+        split = datasets.open_split(celeba, "Eyeglasses")
+        print("begins")
+        run = training.Run(folder, settings(), split, dtype="float32")
+        print("at", run.step)
+        write = run._write_checkpoint
+        run._write_checkpoint = lambda: (write(), print("saved", run.step))
+        run.train(steps=steps, preview_every=1, checkpoint_minutes=0, progress=False)
+        print("done", run.step)
+
+
+def entries(diary, word):
+    lines = diary.read_text().splitlines() if diary.exists() else []
+    return [int(line.split()[1]) for line in lines if line.startswith(word + " ")]
+
+
+def values(run):
+    """All that the next step depends on."""
+    networks = [w.numpy() for model in (*run.models, *run.averaged) for w in model.weights]
+    return networks + [v.numpy() for o in run.optimizers for v in o.variables]
+
+
+def unfinished(folder):
+    """What a kill left half-written, by kind."""
+    found = {"checkpoint": [*folder.glob("checkpoints/*_temp"), *folder.glob("checkpoints/*.tmp*")]}
+    for name in ("previews", "weights"):
+        found[name] = list(folder.glob(f"{name}/.*.part"))
+    return [name for name, paths in found.items() if paths]
+
+
+@pytest.fixture(scope="module")
+def start():
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        pytest.skip("this system has no fork server")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["helpers.training"])  # TensorFlow loads once for all lives
+
+    def start(*arguments, **options):
+        process = context.Process(target=live, args=arguments, kwargs=options)
+        process.start()
+        return process
+
+    return start
+
+
+def wait_until(condition, process):
+    while not condition() and process.is_alive():
+        time.sleep(0.0005)
+
+
+@pytest.mark.slow
+def test_killed_again_and_again_a_run_ends_as_if_it_never_was(start, tmp_path):
+    celeba, chance = write_celeba(tmp_path / "celeba"), random.Random(0)
+    folder, diary = tmp_path / "killed", tmp_path / "diary.txt"
+    in_the_middle = []
+    for kill in range(KILLS):
+        saves = len(entries(diary, "saved"))
+        lives = len(entries(diary, "at"))
+        last = max(entries(diary, "saved"), default=0)
+        process = start(celeba, folder, 10**6, diary)
+        if kill % 5 == 4:  # while it builds or restores
+            begins = diary.read_text().count("begins")
+            wait_until(lambda n=begins: diary.read_text().count("begins") > n, process)
+            time.sleep(chance.uniform(0, 2))
+        elif kill % 5 in (1, 3):  # while it writes
+            kinds = {"checkpoint"} if kill % 5 == 1 else {"previews", "weights"}
+            wait_until(
+                lambda n=lives, k=kinds: (
+                    len(entries(diary, "at")) > n and k & set(unfinished(folder))
+                ),
+                process,
+            )
+            time.sleep(chance.choice([0, 0.002, 0.01, 0.05]))
+        else:
+            more = saves + chance.randint(0, 3)
+            wait_until(
+                lambda n=lives, m=more: (
+                    len(entries(diary, "at")) > n and len(entries(diary, "saved")) >= m
+                ),
+                process,
+            )
+            time.sleep(chance.uniform(0, 0.4))
+        assert process.is_alive(), diary.read_text()
+        process.kill()
+        process.join()
+        in_the_middle += unfinished(folder)
+        # Nothing that was promised is lost, and nothing half-written has a real name.
+        assert all(step >= last for step in entries(diary, "at")[lives:]), diary.read_text()
+        for path in folder.glob("previews/step-*.png"):
+            Image.open(path).load()
+        for path in folder.glob("weights/*.npz"):
+            training.load_generator(path)
+    steps = max(entries(diary, "saved"), default=0) + 2
+    for place in (folder, tmp_path / "whole"):
+        process = start(celeba, place, steps, diary)
+        process.join()
+        assert process.exitcode == 0, diary.read_text()
+    print(f"{KILLS} kills, {steps} steps; in the middle of writing: {in_the_middle}")
+    assert not unfinished(folder)
+    assert len(list(folder.glob("checkpoints/*.index"))) <= 2
+    split = datasets.open_split(celeba, "Eyeglasses")
+    killed, whole = (
+        training.Run(place, settings(), split, "float32") for place in (folder, tmp_path / "whole")
+    )
+    assert killed.step == steps
+    for a, b in zip(values(killed), values(whole), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+# --- in one process, with the small step -----------------------------------------------------
+
+
+@pytest.fixture
+def split(celeba):
+    return datasets.open_split(celeba, "Eyeglasses")
+
+
+@pytest.fixture
+def run(split, tmp_path, monkeypatch):
+    """A function that opens the run in one folder, again and again."""
+    monkeypatch.setattr(training, "make_train_step", small_step)
+    return lambda **changes: training.Run(tmp_path / "run", settings(**changes), split, "float32")
+
+
+def train(opened, steps, **options):
+    return opened.train(steps=steps, progress=False, **options)
+
+
+def contents(folder):
+    """Every file of a run but its logs, byte for byte."""
+    paths = [p for p in folder.rglob("*") if p.is_file() and "logs" not in p.parts]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def test_two_runs_in_one_folder_the_second_is_refused(run, tmp_path):
+    first, second = run(), run()
+    refused = []
+
+    def interfere(step, sheet):
+        for attempt in (run, lambda: train(second, 4)):
+            with pytest.raises(CourseError, match="Another process trains in .*run"):
+                attempt()
+            refused.append(step)
+
+    train(first, 2, preview_every=1, on_preview=interfere)
+    assert refused == [1, 1, 2, 2]
+    # Once the first has ended, the second goes on from what it saved, not from what it held.
+    assert train(second, 3)[-1:] == [] and second.step == 3
+    assert training.load_generator(second.weights_path("add"))[1]["steps"] == 3
+
+
+def test_a_signal_ends_the_run_after_a_whole_step(run, split, tmp_path, capsys):
+    opened = run()
+    handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    move = opened._move_average
+
+    def signal_in_the_middle(decay):  # the weights have moved, the averages not yet
+        if opened.step in (2, 4):
+            os.kill(os.getpid(), signal.SIGTERM if opened.step == 2 else signal.SIGINT)
+        move(decay)
+
+    opened._move_average = signal_in_the_middle
+    train(opened, 10)
+    assert opened.step == 3 and "SIGTERM at step 3: saved" in capsys.readouterr().out
+    train(opened, 10)
+    assert opened.step == 5 and "SIGINT at step 5: saved" in capsys.readouterr().out
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
+    whole = training.Run(tmp_path / "whole", settings(), split, "float32")
+    train(whole, 5)
+    for a, b in zip(values(opened), values(whole), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_signal_that_the_starter_ignores_stays_ignored(run):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in the background of a script
+    try:
+        opened = run()
+        train(opened, 2, preview_every=1, on_preview=lambda *_: os.kill(os.getpid(), signal.SIGINT))
+        assert opened.step == 2
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_a_second_signal_stops_at_once(run):
+    opened = run()
+
+    def twice(*_):
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(opened, 5, preview_every=1, on_preview=twice)
+
+
+def test_a_loss_that_is_not_finite_stops_at_its_step_and_names_the_photos(run, split):
+    opened = run()
+    train(opened, 2)
+    step = opened._train_step
+
+    def astray(without, with_, seed):
+        report = step(without, with_, seed)
+        return report | {"add/gan": tf.constant(np.inf)} if opened.step == 3 else report
+
+    opened._train_step = astray
+    names = datasets.batch_names(split, 2, step=3)
+    with pytest.raises(training.TrainingError) as caught:
+        train(opened, 9, preview_every=100)
+    message = str(caught.value)
+    assert "'add/gan' is inf at step 3" in message and "of step 2, is kept" in message
+    for side in datasets.SIDES:
+        assert f"{side}: {', '.join(names[side])}" in message
+    assert run().step == 2
+
+
+def test_the_names_of_a_batch_are_those_that_the_stream_reads(celeba):
+    split = datasets.open_split(celeba, "Eyeglasses")
+    bad = split.items["train", "with"][0]
+    bad.write_bytes(b"")
+    stream = datasets.pair_stream(split, SIZE, 4, flip=False)
+    batches = [[side.numpy() for side in batch] for batch in stream.take(12)]
+    read = {split.name(i): i for side in datasets.SIDES for i in split.items["train", side]}
+    for step, batch in enumerate(batches):
+        names = datasets.batch_names(split, 4, step=step)
+        for images, side in zip(batch, datasets.SIDES, strict=True):
+            expected = [datasets.read_image(read[name], SIZE) for name in names[side]]
+            np.testing.assert_array_equal(images, datasets.to_unit(np.stack(expected)))
+    assert list(split.unreadable) == [split.name(bad)]
+
+
+def test_weights_that_are_not_finite_are_not_saved(run):
+    opened = run()
+    train(opened, 1)
+    opened.models.generator_remove.weights[0].assign(opened.models[1].weights[0] * np.nan)
+    opened._step.assign(5)
+    with pytest.raises(training.TrainingError, match="not finite after step 5.*of step 1, is kept"):
+        opened.save()
+    assert run().step == 1
+
+
+def test_checkpoints_without_their_settings_are_refused(run, tmp_path):
+    train(run(), 1)
+    before = contents(tmp_path / "run")
+    (tmp_path / "run" / "settings.json").unlink()
+    with pytest.raises(training.TrainingError, match="checkpoints but no settings.json"):
+        run()
+    before.pop("settings.json")
+    assert contents(tmp_path / "run") == before
+
+
+def test_settings_that_are_damaged_are_named(run, tmp_path):
+    (tmp_path / "run").mkdir()
+    for text in ("", "{", "[]", "null", '{"attribute": 1}', '{"sizes": 3}'):
+        (tmp_path / "run" / "settings.json").write_text(text)
+        with pytest.raises(training.TrainingError, match=r"settings.json does not hold"):
+            run()
+
+
+def moved_under(run, folder, **changes):
+    """Put the checkpoints of a run beside the settings of another, and open that."""
+    folder.mkdir()
+    shutil.copytree(run.folder / "checkpoints", folder / "checkpoints")
+    training.write_text(folder / "settings.json", settings(**changes).to_json())
+    return training.Run(folder, settings(**changes), run.split, "float32")
+
+
+@pytest.mark.slow
+def test_a_checkpoint_of_another_run_is_refused(run, tmp_path):
+    """Also where settings.json is the right one: the checkpoint itself knows."""
+    opened = run()
+    train(opened, 1)
+    for number, (change, message) in enumerate(
+        [
+            ({"size": 64}, "size: 32 there, 64 now"),
+            ({"network": "paper"}, "network: 'attention' there, 'paper' now"),
+            ({"attribute": "Smiling"}, "attribute: 'Eyeglasses' there, 'Smiling' now"),
+        ]
+    ):
+        with pytest.raises(training.TrainingError, match=message):
+            moved_under(opened, tmp_path / str(number), **change)
+
+
+@pytest.mark.slow
+def test_a_checkpoint_that_does_not_say_what_it_is_of(run, tmp_path):
+    """As earlier versions wrote them: taken where it fits, refused where it does not."""
+    opened = run()
+    opened._checkpoint = opened._state
+    opened._manager = opened._manage()
+    train(opened, 1)
+    assert moved_under(opened, tmp_path / "same").step == 1
+    with pytest.raises(training.TrainingError, match="does not fit the networks.*shape"):
+        moved_under(opened, tmp_path / "wider", width=8)
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(run, tmp_path, capsys):
+    """Cut or with flipped bits anywhere, as often as SURVIVAL_DAMAGES says."""
+    opened = run()
+    for steps in (1, 2):
+        train(opened, steps)
+    folder = tmp_path / "run" / "checkpoints"
+    whole = {path: path.read_bytes() for path in folder.glob("ckpt-2.*")}
+    before = None
+    for number in range(DAMAGES):
+        chance = random.Random(number)
+        path = chance.choice(sorted(whole))
+        data = bytearray(whole[path])
+        place = chance.randrange(len(data))
+        if number % 2:
+            data[place] ^= 1 << chance.randrange(8)
+        else:
+            del data[place:]
+        path.write_bytes(data)
+        opened._take_up()
+        path.write_bytes(whole[path])
+        if "ckpt-2 can't be read" in capsys.readouterr().out:
+            assert opened.step == 1
+            before = before or values(opened)
+            for a, b in zip(before, values(opened), strict=True):
+                np.testing.assert_array_equal(a, b)
+        else:  # a bit that nothing reads
+            assert opened.step == 2 and number % 2
+    assert before
+    for path in folder.glob("ckpt-*.index"):
+        path.write_bytes(b"")
+    with pytest.raises(training.TrainingError, match="No checkpoint in .* can be read"):
+        opened._take_up()
+
+
+def test_photos_that_all_become_unreadable_are_named(run, split):
+    opened = run()
+    for path in split.items["train", "with"]:
+        path.write_bytes(b"")
+    with pytest.raises(datasets.DataError, match="None of the .* photos with Eyeglasses"):
+        train(opened, 5)
+
+
+def test_a_size_that_the_networks_can_not_halve(run, tmp_path):
+    for size in (30, 100, 16):
+        with pytest.raises(training.TrainingError, match="that 8 divides"):
+            run(size=size)
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_the_weights_say_of_their_data(run, split, tmp_path):
+    opened = run()
+    assert opened.card("add")["data"] == "CelebA"
+    datasets.write_split(split, tmp_path / "mine", SIZE)
+    opened.split = datasets.open_split(tmp_path / "mine", "glasses")
+    card = opened.card("add")
+    assert (card["data"], card["licence"]) == ("the photos in mine", "as the photos allow")
+
+
+# --- a disk that is full ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 8 MB, and a function that leaves so many bytes of it."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(disk)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("only root can mount a small disk")
+
+    def leave(count):
+        (disk / "filler").unlink(missing_ok=True)
+        free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
+        (disk / "filler").write_bytes(bytes(max(free - count, 0)))
+
+    yield disk, leave
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def test_a_full_disk_costs_no_more_than_the_steps_since_the_checkpoint(
+    small_disk, split, monkeypatch
+):
+    """However far the writing came: a plain error, and the state before is whole."""
+    monkeypatch.setattr(training, "make_train_step", small_step)
+    disk, leave = small_disk
+    folder = disk / "run"
+    train(training.Run(folder, settings(), split, "float32"), 1)
+    failures = 0
+    opened = training.Run(folder, settings(), split, "float32")
+    for room in range(0, 1_600_000, 100_000):
+        before = opened.step
+        leave(room)
+        try:
+            train(opened, before + 1, preview_every=10**6)
+        except CourseError as error:
+            failures += 1
+            assert str(folder) in str(error) and "space" in str(error), room
+            assert "raceback" not in str(error)
+        (disk / "filler").unlink()
+        assert not unfinished(folder), room
+        opened._manager = opened._manage()
+        opened._take_up()  # as a new process would
+        assert opened.step in (before, before + 1)
+        for direction in training.DIRECTIONS:
+            training.load_generator(opened.weights_path(direction))
+        for path in folder.glob("previews/step-*.png"):
+            Image.open(path).load()
+    print(failures, "failures")
+    assert failures > 3
+
+
+def test_a_full_disk_at_the_start(small_disk, split):
+    disk, leave = small_disk
+    leave(0)
+    with pytest.raises(CourseError, match="No space left on device.*Free some space"):
+        training.Run(disk / "run", settings(), split, "float32")
+
+
+def test_a_split_that_does_not_fit_leaves_nothing(small_disk, split):
+    disk, leave = small_disk
+    leave(60_000)
+    with pytest.raises(CourseError, match="No space left on device.*Free some space"):
+        datasets.write_split(split, disk / "out", 128)
+    assert [path.name for path in disk.iterdir()] == ["filler"]
