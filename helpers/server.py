@@ -56,6 +56,7 @@ TYPES = {
     ".css": "text/css; charset=utf-8",
     ".txt": "text/plain; charset=utf-8",
     ".json": "application/json",
+    ".webmanifest": "application/manifest+json",
     ".wasm": "application/wasm",
     ".bin": "application/octet-stream",
     ".svg": "image/svg+xml",
@@ -75,6 +76,17 @@ class _PageFiles(StaticFileHandler):
     def prepare(self) -> None:
         if self.request.host_name not in OUR_NAMES:
             raise HTTPError(421, reason="This server answers to localhost only")
+
+    def validate_absolute_path(self, root: str, absolute_path: str) -> str | None:
+        try:
+            path = super().validate_absolute_path(root, absolute_path)
+            # Older Tornados don't mind a link that leads out of the folder.
+            inside = path is None or Path(path).resolve().is_relative_to(Path(root).resolve())
+        except ValueError as error:  # a name that no file can have
+            raise HTTPError(404) from error
+        if not inside:
+            raise HTTPError(403)
+        return path
 
     def get_content_type(self) -> str:
         return TYPES.get(Path(self.absolute_path).suffix.lower(), "application/octet-stream")

@@ -3,6 +3,8 @@
 import contextlib
 import http.client
 import json
+import os
+import random
 import signal
 import socket
 import subprocess
@@ -15,6 +17,7 @@ from helpers import page, server
 from helpers.errors import CourseError
 
 ROOT = Path(__file__).parent.parent
+REQUESTS = int(os.environ.get("SURVIVAL_REQUESTS", "300"))
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +31,9 @@ def folder(tmp_path_factory):
     (site / "index.html").write_text("<!doctype html><title>The page</title>")
     for name in ("assets/a.js", "assets/a.wasm", "models/model.json", "models/w.bin"):
         (site / name).write_text("content")
+    with contextlib.suppress(OSError):  # Windows asks for a privilege
+        (site / "link.txt").symlink_to(outer / "secret.txt")
+        (site / "linked").symlink_to(outer)
     return site
 
 
@@ -119,7 +125,8 @@ def test_only_names_with_a_hash_are_cached(ask):
 @pytest.mark.parametrize(
     "path",
     ["/../secret.txt", "/%2e%2e/secret.txt", "/assets/../../secret.txt", "//etc/passwd"]
-    + ["/..%2fsecret.txt", "/..%5csecret.txt", "/models/"],
+    + ["/..%2fsecret.txt", "/..%5csecret.txt", "/models/"]
+    + ["/link.txt", "/linked/secret.txt", "/linked/site/../secret.txt", "/%00"],
 )
 def test_nothing_outside_of_the_folder_is_served(ask, path):
     response, body = ask(path)
@@ -146,6 +153,85 @@ def test_nothing_can_be_sent(ask, method):
 def test_head_has_no_body(ask):
     response, body = ask("/", method="HEAD")
     assert response.status == 200 and body == b""
+
+
+PIECES = [
+    "..",
+    ".",
+    "",
+    "assets",
+    "a.js",
+    "models",
+    "secret.txt",
+    "linked",
+    "link.txt",
+    "index.html",
+]
+PIECES += [
+    "%2e%2e",
+    "%2f",
+    "%5c..",
+    "..\\",
+    "%00",
+    "%",
+    "%zz",
+    "%ff",
+    "~root",
+    "?",
+    "#",
+    "a" * 4000,
+]
+PIECES += ["etc", "passwd", "C:", "nul", "%c0%ae%c0%ae", "\u202e", ";", "*", "%0d%0aX: y", "con.js"]
+HEADS = [
+    "Range: bytes=0-1",
+    "Range: bytes=-1",
+    "Range: bytes=9-1",
+    "Range: bytes=0-,1-",
+    "Range: x",
+]
+HEADS += ["If-None-Match: *", "If-Modified-Since: never", "Content-Length: 5", "Content-Length: -1"]
+HEADS += ["Transfer-Encoding: chunked", "Connection: upgrade", "Upgrade: websocket", "Expect: x"]
+HEADS += ["Host: evil.example", "Host:", "X: " + "x" * 9000, "Accept-Encoding: gzip", ": no name"]
+HEADS += ["Origin: http://evil.example", "Cookie: a=b", "X-Forwarded-Host: evil.example", "bare"]
+METHODS = ["GET"] * 12 + ["HEAD", "POST", "PUT", "TRACE", "CONNECT", "get", "G\0T", "", "PROPFIND"]
+
+
+def strange_request(chance, host):
+    path = "/".join(["", *chance.choices(PIECES, k=chance.randint(1, 5))])
+    version = chance.choice(["HTTP/1.1"] * 9 + ["HTTP/1.0", "HTTP/9", ""])
+    lines = [f"{chance.choice(METHODS)} {path} {version}"]
+    if chance.random() < 0.9:
+        lines.append(f"Host: {host}")
+    lines += chance.choices(HEADS, k=chance.randint(0, 2)) + ["Connection: close", "", ""]
+    data = bytearray("\r\n".join(lines).encode())
+    if chance.random() < 0.1:
+        data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+    return bytes(data)
+
+
+def test_strange_requests_get_an_answer_or_none_but_never_a_secret(folder):
+    """SURVIVAL_REQUESTS of them; what one asks depends on its number alone."""
+    statuses = {}
+    with running(folder) as (process, port, _):
+        for number in range(REQUESTS):
+            request = strange_request(random.Random(number), f"127.0.0.1:{port}")
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+                connection.sendall(request)
+                connection.shutdown(socket.SHUT_WR)
+                answer = b""
+                with contextlib.suppress(ConnectionResetError):
+                    while part := connection.recv(65536):
+                        answer += part
+            status = answer.split(b" ", 2)[1] if answer.startswith(b"HTTP/1.") else b"none"
+            statuses[status] = statuses.get(status, 0) + 1
+            assert not status.startswith(b"5"), request
+            body = answer.partition(b"\r\n\r\n")[2]
+            assert body != b"secret" and b"root:" not in body, request
+            if b"The page" in body:
+                assert b"Content-Security-Policy" in answer, request
+        assert process.poll() is None
+    print(statuses)
+    assert {b"200", b"404"} <= set(statuses)
 
 
 def test_only_this_machine_is_listened_to(folder):

@@ -408,10 +408,10 @@ def test_what_the_weights_say_of_their_data(run, split, tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A disk of 8 MB, and a function that leaves so many bytes of it."""
+    """A disk of 16 MB, and a function that leaves so many bytes of it."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(disk)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(disk)]
     if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("only root can mount a small disk")
 
@@ -434,7 +434,7 @@ def test_a_full_disk_costs_no_more_than_the_steps_since_the_checkpoint(
     train(training.Run(folder, settings(), split, "float32"), 1)
     failures = 0
     opened = training.Run(folder, settings(), split, "float32")
-    for room in range(0, 1_600_000, 100_000):
+    for room in range(0, 3_400_000, 200_000):
         before = opened.step
         leave(room)
         try:
