@@ -12,7 +12,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import typer
 
 from . import datasets
-from .errors import CourseError, explain
+from .errors import CourseError, explain, is_refusal
 from .profiles import CACHE, ROOT
 
 app = typer.Typer(
@@ -324,12 +324,14 @@ def main() -> None:
     except BrokenPipeError:  # who read our output, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except OSError as error:
-        typer.secho(explain(error), fg="red", err=True)
-        sys.exit(1)
     except KeyboardInterrupt:
         typer.secho("Stopped.", err=True)
         sys.exit(130)
+    except Exception as error:
+        if not is_refusal(error):
+            raise
+        typer.secho(explain(error), fg="red", err=True)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

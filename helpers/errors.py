@@ -1,6 +1,8 @@
 """What every error of the course derives from, so that the command line can show it as text."""
 
 import errno
+import os
+import re
 
 FREE = "Free some space there, and run the same command again."
 OWNER = "Check who owns it and what they allow."
@@ -18,8 +20,27 @@ class CourseError(Exception):
     """Something about the input is wrong; the message says what, where, and what to do."""
 
 
-def explain(error: OSError) -> str:
-    """Return in one line what the system refused, with which file, and what to do about it."""
-    what = error.strerror or str(error) or type(error).__name__
-    where = f" ({error.filename})" if error.filename else ""
-    return f"{what}{where}. {ADVICE.get(error.errno, '')}".rstrip()
+def explain(error: Exception) -> str:
+    """Return in one line what the system refused, with which file, and what to do about it.
+
+    Takes Python's own OSError, and what TensorFlow raises where it writes files itself.
+    """
+    if isinstance(error, OSError):
+        number, what = error.errno, error.strerror or str(error) or type(error).__name__
+        what += f" ({error.filename})" if error.filename else ""
+    else:
+        number = _number_in(error)
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        what = re.sub(r"\{\{.*?\}\} ?| ?\[Op:.*\]", "", first)  # the operation means nothing to us
+    return f"{what}. {ADVICE.get(number, '')}".rstrip()
+
+
+def is_refusal(error: Exception) -> bool:
+    """Return whether the system refused something with a file, as a full disk does."""
+    return isinstance(error, OSError) or _number_in(error) is not None
+
+
+def _number_in(error: Exception) -> int | None:
+    if not type(error).__module__.startswith("tensorflow."):
+        return None
+    return next((number for number in ADVICE if os.strerror(number) in str(error)), None)

@@ -23,7 +23,7 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from . import datasets, losses, networks
-from .errors import CourseError
+from .errors import CourseError, explain
 from .files import alone_in, clear_unfinished, explained, write_text, written_whole
 from .networks import REAL_WITH, REAL_WITHOUT
 
@@ -685,9 +685,8 @@ class Run:
             self._writer.flush()
         except (tf.errors.OpError, OSError) as error:
             raise TrainingError(
-                f"The checkpoint of step {self.step} can't be written in {self.folder}: "
-                f"{_first_line(error)}. The one of step {kept} is kept. Free some space there; "
-                "then the same command goes on from it."
+                f"The checkpoint of step {self.step} can't be written in {self.folder}; the one of "
+                f"step {kept} is kept. {explain(error)}"
             ) from error
         finally:
             self._clear_checkpoints()
