@@ -8,6 +8,7 @@ The mutations depend on a seed alone, so a failure can be repeated.
 import contextlib
 import io
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -299,7 +300,9 @@ def bombs():
 
     for side in (30_000, 12_000):
         yield f"{side}.png", png(side, chunk(b"IDAT", zlib.compress(bytes(3_000_000), 9)))
-        yield f"{side}.gif", b"GIF89a" + struct.pack("<HHBBB", side, side, 0, 0, 0) + b","
+        screen = struct.pack("<HHBBB", side, side, 0, 0, 0)
+        place = struct.pack("<HHHHB", 0, 0, side, side, 0)
+        yield f"{side}.gif", b"GIF89a" + screen + b"," + place + b"\x08\0;"
         bmp = struct.pack("<IiiHHIIiiII", 40, side, side, 1, 24, 0, 0, 0, 0, 0, 0)
         yield f"{side}.bmp", b"BM" + struct.pack("<IHHI", 54, 0, 0, 54) + bmp
         jpeg = dict(pictures())["a.jpg"]
@@ -342,7 +345,9 @@ def test_headers_that_promise_too_much_are_refused_within_a_gigabyte(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert len(lines) == len(names) and all(" refused: " in line for line in lines), done.stdout
+    assert len(lines) == len(names)
+    for line in lines:  # for their size, not for what is missing behind the header
+        assert re.search("refused: .*(too many|exceeds limit|too large)", line), line
     assert done.stderr == ""
 
 

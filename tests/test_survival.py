@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,7 +25,6 @@ from helpers.errors import CourseError
 KILLS = int(os.environ.get("SURVIVAL_KILLS", "4"))
 DAMAGES = int(os.environ.get("SURVIVAL_DAMAGES", "12"))
 SIZE = 32
-ROOT = Path(__file__).parent.parent
 
 
 def settings(**changes):
