@@ -6,6 +6,7 @@ folders ``with/`` and ``without/``, and the drawn faces (the word ``drawn``). Bu
 
 import difflib
 import hashlib
+import itertools
 import os
 import shutil
 import signal
@@ -76,6 +77,8 @@ class Split:
         From the name of each item that could not be read to the reason.
     origin : str
         What the data is, for the cards of weights: "CelebA", "drawn faces", "the photos in NAME".
+    traits : dict
+        From an item to what the data knows of its `CONFOUNDERS`, in their order.
     """
 
     attribute: str
@@ -83,6 +86,7 @@ class Split:
     items: dict[tuple[str, str], list[Item]]
     unreadable: dict[str, str] = field(default_factory=dict)
     origin: str = "photos"
+    traits: dict[Item, tuple] = field(default_factory=dict)
 
     def name(self, item: Item) -> str:
         """Return what messages call an item: a photo's path in the dataset, fit to be shown."""
@@ -265,7 +269,9 @@ def _open_celeba(folder: Path, table_path: Path, attribute: str, seed: int) -> S
     official = _read_pairs(folder, "list_eval_partition")
     identity = _read_pairs(folder, "identity_CelebA")
     split = _empty_split(column_name(attribute), str(folder), "CelebA")
-    for name, has in zip(table.photos, present, strict=True):
+    others = [c for c in CONFOUNDERS if c in table.columns and c != column_name(attribute)]
+    traits = table.values[:, [table.columns.index(c) for c in others]] == 1
+    for name, has, trait in zip(table.photos, present, traits, strict=True):
         if name not in there:
             split.skip(photos / name, f"named in {table_path.name}, but not in {photos.name}")
             continue
@@ -277,6 +283,8 @@ def _open_celeba(folder: Path, table_path: Path, attribute: str, seed: int) -> S
             )
         part = PARTS[int(number)] if number else part_of(identity.get(name, name), seed)
         split.items[part, SIDES[int(has)]].append(photos / name)
+        if others:
+            split.traits[photos / name] = tuple(trait.tolist())
     if not any(split.items.values()):
         raise DataError(
             f"None of the {len(table.photos)} photos that {table_path} names is in {photos}; the "
@@ -600,6 +608,38 @@ class _Order:
         return int(self.permutation[place]), bool(self.flips[place])
 
 
+# A discriminator learns whatever tells the sides apart. More men than women wear glasses in
+# CelebA, so without care generators learn to change chins and mouths too.
+CONFOUNDERS = ("Male", "Young", "Smiling", "Eyeglasses", "Wearing_Hat")
+
+
+class _Pairs:
+    """What is read at each position: ``(place, mirrored)`` in "without" and in "with".
+
+    "with" is shuffled; beside each goes somebody without who shares the traits, where there is one
+    and the data knows them, and else whoever comes next in a shuffle of their own.
+    """
+
+    def __init__(self, split: Split, part: str, seed: int):
+        without, with_ = (split.items[part, side] for side in SIDES)
+        self.seed = seed
+        self.without, self.with_ = _Order(len(without), seed, 0), _Order(len(with_), seed, 1)
+        places: dict[tuple, list[int]] = {}
+        for place, item in enumerate(without):
+            if item in split.traits:
+                places.setdefault(split.traits[item], []).append(place)
+        self.partners = [places.get(split.traits.get(item)) for item in with_]
+
+    def __call__(self, position: int) -> list[tuple[int, bool]]:
+        place, mirrored = self.with_(position)
+        partners = self.partners[place]
+        if not partners:
+            return [self.without(position), (place, mirrored)]
+        generator = np.random.default_rng([self.seed, len(SIDES), position])
+        chosen = partners[generator.integers(len(partners))]
+        return [(chosen, bool(generator.random() < 0.5)), (place, mirrored)]
+
+
 def pair_stream(
     split: Split,
     size: int,
@@ -612,6 +652,9 @@ def pair_stream(
     cache: Path | None = None,
 ):
     """Stream batches of unpaired images from disk: ``(without, with)``, shuffled without end.
+
+    Where the data knows the `CONFOUNDERS`, each image without is of somebody who shares them with
+    the one with beside it.
 
     Parameters
     ----------
@@ -636,12 +679,8 @@ def pair_stream(
 
     sides = [split.items[part, side] for side in SIDES]
 
-    def positions() -> Iterator[list[tuple[int, int]]]:
-        orders = [_Order(len(items), seed, side) for side, items in enumerate(sides)]
-        position = start * batch
-        while True:
-            yield [order(position) for order in orders]
-            position += 1
+    def positions() -> Iterator[list[tuple[int, bool]]]:
+        return map(_Pairs(split, part, seed), itertools.count(start * batch))
 
     def load(chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         images = []
@@ -694,14 +733,14 @@ def batch_names(
     split: Split, batch: int, *, seed: int = 0, step: int = 0, part: str = "train"
 ) -> dict[str, list[str]]:
     """Return the names of both sides' photos in the batch that `pair_stream` gives at a step."""
+    pairs = _Pairs(split, part, seed)
+    chosen = [pairs(position) for position in range(step * batch, (step + 1) * batch)]
     names = {}
-    for number, side in enumerate(SIDES):
+    for side, places in zip(SIDES, zip(*chosen, strict=True), strict=True):
         items = split.items[part, side]
-        order = _Order(len(items), seed, number)
-        starts = (order(position)[0] for position in range(step * batch, (step + 1) * batch))
         names[side] = [
-            next(n for n in map(split.name, _from(items, start)) if n not in split.unreadable)
-            for start in starts
+            next(n for n in map(split.name, _from(items, place)) if n not in split.unreadable)
+            for place, _ in places
         ]
     return names
 

@@ -27,7 +27,7 @@ BATCH = 16
 HELD_OUT = ("validation", "test")
 # Whom the edits may serve less well, as far as CelebA's columns can tell.
 GROUPS = ("Male", "Young", "Pale_Skin")
-CONFOUNDERS = ("Male", "Young", "Smiling", "Eyeglasses", "Wearing_Hat")
+CONFOUNDERS = datasets.CONFOUNDERS
 SOURCE_SIDE = {"add": "without", "remove": "with"}
 PICTURES = 8  # on each sheet
 

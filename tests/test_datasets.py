@@ -284,3 +284,28 @@ def test_drawing_ahead_gives_the_same_faces(tmp_path):
 def test_the_drawn_faces_have_two_attributes():
     with pytest.raises(DataError, match="glasses and hat"):
         open_split("drawn", "Smiling")
+
+
+def test_pairs_share_what_might_be_confused_with_the_attribute(celeba):
+    photos = sorted((celeba / "img_align_celeba").glob("*.jpg"))
+    for i, photo in enumerate(photos):  # the gray level says which photo it is
+        Image.new("RGB", (178, 218), (6 * i,) * 3).save(photo)
+    split = datasets.open_split(celeba, "Eyeglasses")
+    assert len(next(iter(split.traits.values()))) == 4  # all confounders but the attribute itself
+    traits_without = {split.traits[i] for i in split.items["train", "without"]}
+
+    def read(start, count):
+        stream = datasets.pair_stream(split, 32, 1, start=start)
+        for images in stream.take(count):
+            levels = [round((float(x.numpy().mean()) + 1) * 127.5 / 6) for x in images]
+            yield tuple(photos[level] for level in levels)
+
+    pairs = list(read(0, 60))
+    assert list(read(20, 5)) == pairs[20:25]  # as after a break
+    matched = 0
+    for without, with_ in pairs:
+        assert without in split.items["train", "without"] and with_ in split.items["train", "with"]
+        if split.traits[with_] in traits_without:
+            assert split.traits[without] == split.traits[with_]
+            matched += 1
+    assert matched > 10
