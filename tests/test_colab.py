@@ -12,7 +12,7 @@ import pytest
 
 from helpers import colab
 
-NOTEBOOKS = sorted((colab.ROOT / "notebooks").glob("**/*.ipynb"))
+NOTEBOOKS = sorted((colab.ROOT / "notebooks").glob("*.ipynb"))
 
 PYPROJECT = """
 [project]
