@@ -269,9 +269,13 @@ def browser(playwright, camera_frame, tmp_path_factory):
 class Visit:
     """An open page, everything that it asked for, and everything that it complained about."""
 
-    def __init__(self, browser, address, query="?backend=wasm", prepare=lambda page: None):
+    def __init__(
+        self, browser, address, query="?backend=wasm", prepare=lambda page: None, **context
+    ):
         self.origin = address
-        self.context = browser.new_context(viewport={"width": 1280, "height": 900})
+        # A service worker would answer behind the back of `page.route`; one test is about it.
+        options = {"service_workers": "block", "viewport": {"width": 1280, "height": 900}}
+        self.context = browser.new_context(**options | context)
         self.page = self.context.new_page()
         self.page.set_default_timeout(PATIENCE)
         self.requests, self.errors = [], []
@@ -665,7 +669,7 @@ def test_slider_and_switches_work_from_the_keyboard(site, visit):
     visited = visit(site)
     visited.wait_for_result()
     page = visited.page
-    page.get_by_role("slider").focus()
+    page.get_by_role("slider", name="Share of the picture").focus()
     page.keyboard.press("End")
     clip = "getComputedStyle(document.querySelector('canvas.after')).clipPath"
     assert "100%" in page.evaluate(clip)
@@ -681,3 +685,17 @@ def test_slider_and_switches_work_from_the_keyboard(site, visit):
 if __name__ == "__main__":  # after a change in helpers/alignment.py: python tests/test_web.py
     sys.path.insert(0, str(ROOT))
     ALIGNMENT.write_text(json.dumps(alignment_cases(), separators=(",", ":")) + "\n")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_nothing_is_out_of_reach_for_a_screen_reader(site, visit, width, scheme):
+    visited = visit(site, viewport={"width": width, "height": 800}, color_scheme=scheme)
+    visited.wait_for_result()
+    page = visited.page
+    page.evaluate((ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8"))
+    found = page.evaluate("axe.run()")
+    assert len(found["passes"]) > 20
+    assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in found["violations"]] == []
+    overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    assert overflow <= 0

@@ -64,6 +64,17 @@ export function invert(t: Similarity): Similarity {
   return { a, b, dx: -(a * t.dx - b * t.dy), dy: -(b * t.dx + a * t.dy) };
 }
 
+/** First `first`, then `second`. */
+export function compose(second: Similarity, first: Similarity): Similarity {
+  const shift = apply(second, { x: first.dx, y: first.dy });
+  return {
+    a: second.a * first.a - second.b * first.b,
+    b: second.b * first.a + second.a * first.b,
+    dx: shift.x,
+    dy: shift.y,
+  };
+}
+
 /**
  * Find the similarity that maps `from` onto `to` with the least squared error.
  *

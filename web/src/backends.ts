@@ -1,6 +1,6 @@
 /** The TensorFlow.js backends, each a chunk that is loaded only where it is tried. */
 
-import { env, ready, setBackend } from "@tensorflow/tfjs-core";
+import { backend as current, env, ready, setBackend } from "@tensorflow/tfjs-core";
 
 import simdAddress from "../node_modules/@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm-simd.wasm?url";
 import plainAddress from "../node_modules/@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm.wasm?url";
@@ -10,11 +10,25 @@ import type { Backend } from "./engine";
  * Load a backend and make it the one that computes. Throws where the device has none.
  *
  * @param insist use it even if a processor imitates the GPU, which takes seconds for an image
+ * @param onLost told once, should the GPU be taken away; the backend computes no more then
  */
-export async function useBackend(backend: Backend, insist: boolean): Promise<void> {
+export async function useBackend(
+  backend: Backend,
+  insist: boolean,
+  onLost: (reason: string) => void,
+): Promise<void> {
   await load[backend](insist);
   if (!(await setBackend(backend))) throw new Error(`${backend} can't be used here`);
   await ready();
+  const { gpgpu, device } = current() as unknown as Gpu;
+  gpgpu?.gl.canvas.addEventListener("webglcontextlost", () => onLost("WebGL context lost"));
+  device?.lost.then(({ message }) => onLost(`WebGPU device lost. ${message}`.trim()));
+}
+
+/** What the two GPU backends keep of the browser's own objects. */
+interface Gpu {
+  gpgpu?: { gl: { canvas: EventTarget } };
+  device?: { lost: Promise<{ message: string }> };
 }
 
 /** Renderers that compute on the processor, which WASM does faster. */

@@ -14,7 +14,7 @@ export async function photoFromFile(file: Blob, name: string): Promise<ImageBitm
   try {
     bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
   } catch {
-    throw new Problem("photo-unreadable", name);
+    throw new Problem((await isHeic(file)) ? "photo-heic" : "photo-unreadable", name);
   }
   const reduce = Math.min(1, Math.sqrt(MOST_PIXELS / (bitmap.width * bitmap.height)));
   const width = Math.max(1, Math.floor(bitmap.width * reduce));
@@ -22,6 +22,13 @@ export async function photoFromFile(file: Blob, name: string): Promise<ImageBitm
   const photo = draw(bitmap, width, height, false);
   bitmap.close();
   return photo;
+}
+
+/** Tell by its first bytes whether a file is a phone's HEIC or HEIF photo. */
+async function isHeic(file: Blob): Promise<boolean> {
+  // The file may have been moved since it was chosen.
+  const start = await file.slice(4, 12).text().catch(() => "");
+  return /^ftyp(hei|hev|mif1|msf1)/.test(start);
 }
 
 export async function photoFromAddress(address: string): Promise<ImageBitmap> {
@@ -47,12 +54,19 @@ function draw(source: CanvasImageSource, width: number, height: number, mirror: 
   return canvas.transferToImageBitmap();
 }
 
-/** Start a camera: the given one, else the one that looks at the user. */
-export async function openCamera(deviceId?: string): Promise<MediaStream> {
+/** Which way a phone's camera looks: at the user or away. */
+export type Facing = "user" | "environment";
+
+/** Start a camera: the given one, else one that looks this way. */
+export async function openCamera(wanted: {
+  deviceId?: string;
+  facing?: Facing;
+}): Promise<MediaStream> {
   if (!window.isSecureContext || !navigator.mediaDevices?.getUserMedia) {
     throw new Problem("camera-insecure");
   }
-  const which = deviceId ? { deviceId: { exact: deviceId } } : { facingMode: "user" };
+  const { deviceId, facing = "user" } = wanted;
+  const which = deviceId ? { deviceId: { exact: deviceId } } : { facingMode: facing };
   try {
     return await navigator.mediaDevices.getUserMedia({
       audio: false,
@@ -76,4 +90,22 @@ export function closeCamera(stream: MediaStream): void {
 export async function cameras(): Promise<MediaDeviceInfo[]> {
   const devices = await navigator.mediaDevices.enumerateDevices();
   return devices.filter((device) => device.kind === "videoinput");
+}
+
+/**
+ * Wait for the video's next frame, so that none is computed twice.
+ *
+ * @returns false where none has come for `patience` milliseconds
+ */
+export function nextVideoFrame(video: HTMLVideoElement, patience: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    // A hidden page is given no frames; that says nothing about the camera.
+    const timer = setTimeout(() => resolve(document.hidden), patience);
+    const come = () => {
+      clearTimeout(timer);
+      resolve(true);
+    };
+    if ("requestVideoFrameCallback" in video) video.requestVideoFrameCallback(come);
+    else requestAnimationFrame(come);
+  });
 }

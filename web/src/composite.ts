@@ -101,3 +101,21 @@ export function toPixels(image: Float32Array, size: number, residual?: Float32Ar
   }
   return pixels;
 }
+
+/**
+ * Paint how much each pixel changes, whatever the sign: the largest of its three channels, from
+ * black (0) over red and yellow to white (1 and more).
+ *
+ * The exported graph has one output, the residual, so the network's own mask is not to be had;
+ * where the mask is 0 this is black too.
+ */
+export function toHeat(residual: Float32Array, size: number): ImageData {
+  const pixels = new ImageData(size, size);
+  for (let i = 0, p = 0; i < residual.length; i += 3, p += 4) {
+    const [r, g, b] = [residual[i], residual[i + 1], residual[i + 2]];
+    const change = Math.max(Math.abs(r), Math.abs(g), Math.abs(b));
+    for (let c = 0; c < 3; c++) pixels.data[p + c] = 255 * (3 * change - c);
+    pixels.data[p + 3] = 255;
+  }
+  return pixels;
+}

@@ -44,21 +44,54 @@ const MOUTH_LOWER = 0.062;
 const canvas = typeof OffscreenCanvas === "undefined" ? null : new OffscreenCanvas(SIDE, SIDE);
 const context = canvas?.getContext("2d", { willReadFrequently: true });
 
-/** Find the faces of a picture, the largest first. */
-export async function detect(detector: GraphModel, picture: Picture): Promise<Face[]> {
+/**
+ * Find the faces of a picture, the largest first.
+ *
+ * @param thorough look at parts of the picture too, for small faces: up to eleven looks, not two
+ */
+export async function detect(
+  detector: GraphModel,
+  picture: Picture,
+  thorough = true,
+): Promise<Face[]> {
   let faces: Face[] = [];
-  // A face that fills the whole picture is too large for the network: look from further away.
-  for (const distance of [1, 2]) {
-    faces = await look(detector, picture, wholePicture(picture, distance));
+  for (const views of viewsOf(picture, thorough)) {
+    for (const view of views) faces.push(...(await look(detector, picture, view)));
     if (faces.length > 0) break;
   }
-  const refined: Face[] = [];
-  for (const face of faces) {
-    const again = await look(detector, picture, closeUp(face));
-    const nearest = again.sort((p, q) => gap(p, face) - gap(q, face))[0];
-    refined.push(nearest && gap(nearest, face) < face.extent / 4 ? nearest : face);
+  const measured: Face[] = [];
+  for (const face of faces) measured.push((await measure(detector, picture, face)) ?? asCelebA(face));
+  return apart(measured).sort((p, q) => q.extent - p.extent);
+}
+
+/** Measure the landmarks of a face that lies about here; undefined where none does. */
+export async function measure(
+  detector: GraphModel,
+  picture: Picture,
+  about: Face,
+): Promise<Face | undefined> {
+  const found = await look(detector, picture, closeUp(about));
+  const nearest = found.sort((p, q) => gap(p, about) - gap(q, about))[0];
+  return nearest && gap(nearest, about) < about.extent / 4 ? asCelebA(nearest) : undefined;
+}
+
+/** Views to try, one group after the other until a face is seen. */
+function viewsOf(picture: Picture, thorough: boolean): Similarity[][] {
+  // A face that fills the whole picture is too large for the network: look from further away.
+  const groups = [[wholePicture(picture, 1)], [wholePicture(picture, 2)]];
+  // A small one is too small for it: look at nine parts, each half as wide, that overlap by half.
+  if (thorough) {
+    const places = [-0.25, 0, 0.25];
+    groups.push(places.flatMap((down) => places.map((right) => part(picture, right, down))));
   }
-  return refined.map(asCelebA).sort((p, q) => q.extent - p.extent);
+  return groups;
+}
+
+/** Leave out faces that were found twice, in two views. */
+function apart(faces: Face[]): Face[] {
+  return faces.filter((face, i) =>
+    faces.slice(0, i).every((other) => gap(face, other) > other.extent / 2),
+  );
 }
 
 function asCelebA(face: Face): Face {
@@ -76,7 +109,7 @@ function asCelebA(face: Face): Face {
   };
 }
 
-function gap(p: Face, q: Face): number {
+export function gap(p: Face, q: Face): number {
   return Math.hypot(p.centre.x - q.centre.x, p.centre.y - q.centre.y);
 }
 
@@ -84,6 +117,14 @@ function gap(p: Face, q: Face): number {
 function wholePicture({ width, height }: Picture, distance: number): Similarity {
   const a = SIDE / (Math.max(width, height) * distance);
   return { a, b: 0, dx: (SIDE - a * width) / 2, dy: (SIDE - a * height) / 2 };
+}
+
+/** The view that shows half of the picture's width, `right` and `down` of its middle. */
+function part(picture: Picture, right: number, down: number): Similarity {
+  const { a } = wholePicture(picture, 0.5);
+  const x = picture.width * (0.5 + right);
+  const y = picture.height * (0.5 + down);
+  return { a, b: 0, dx: SIDE / 2 - a * x, dy: SIDE / 2 - a * y };
 }
 
 /** The view that shows one face in the middle, its eyes level. */

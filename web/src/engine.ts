@@ -4,7 +4,7 @@ import type { Inverted } from "./invert";
 import type { Check, ModelFiles } from "./models";
 import { Problem } from "./problems";
 import workerAddress from "./worker?worker&url";
-import type { Reply, Request, SelfTest, TaskName, Tasks } from "./worker";
+import type { Order, Reply, Request, SelfTest, TaskName, Tasks } from "./worker";
 
 /** In the order in which they are tried. */
 export const BACKENDS = ["webgpu", "webgl", "wasm", "cpu"] as const;
@@ -16,8 +16,19 @@ export interface Engine {
   passedOver: string[];
   selfTest: SelfTest;
   load(name: string, files: ModelFiles, check: Check): Promise<SelfTest>;
-  invert(name: string, photo: ImageBitmap): Promise<Inverted>;
+  invert(order: Order, photo: ImageBitmap): Promise<Inverted>;
+  again(strength: number): Promise<Inverted | undefined>;
+  resources(): Promise<string[]>;
   stop(): void;
+}
+
+export interface Wishes {
+  /** Just this one, however slow it is. */
+  only?: Backend;
+  /** Not these, and why. */
+  avoid: ReadonlyMap<Backend, string>;
+  /** Told if the backend that was taken is gone later. */
+  onLost(backend: Backend, problem: Problem): void;
 }
 
 /** A GPU that needs longer than this to get ready, or for one image, is none. */
@@ -27,34 +38,36 @@ const LONGEST_IMAGE = 1_000;
 /**
  * Start a worker for each backend in turn, until one computes the stored answer.
  *
- * `?backend=wasm` in the page's address leaves just that one, and takes it however slow it is.
- *
  * @param first the generator that the self-test runs, which stays loaded
  */
 export async function startEngine(
   detector: ModelFiles,
   first: { name: string; files: ModelFiles; check: Check },
+  { only, avoid, onLost }: Wishes,
 ): Promise<Engine> {
-  const wanted = new URLSearchParams(location.search).get("backend");
-  const candidates = BACKENDS.filter((backend) => !wanted || backend === wanted);
-  const passedOver: string[] = [];
+  const candidates = BACKENDS.filter((backend) => (only ? backend === only : !avoid.has(backend)));
+  const passedOver = [...avoid].map(([backend, reason]) => `${backend}: ${reason}`);
   for (const backend of candidates) {
-    const { call, stop } = openWorker();
+    let taken = false;
+    const { call, stop } = openWorker((problem) => taken && onLost(backend, problem));
     const gpu = backend === "webgpu" || backend === "webgl";
     // With one candidate there is nothing to pass on to: wait as long as it takes.
     const timer = gpu && candidates.length > 1 ? setTimeout(stop, LONGEST_START) : undefined;
     try {
-      await call("start", [backend, wanted !== null, detector]);
+      await call("start", [backend, only !== undefined, detector]);
       const selfTest = await call("load", [first.name, first.files, first.check]);
       if (timer && selfTest.milliseconds > LONGEST_IMAGE) {
         throw new Error(`${Math.round(selfTest.milliseconds)} ms for one image`);
       }
+      taken = true;
       return {
         backend,
         passedOver,
         selfTest,
         load: (name, files, check) => call("load", [name, files, check]),
-        invert: (name, photo) => call("invert", [name, photo], [photo]),
+        invert: (order, photo) => call("invert", [order, photo], [photo]),
+        again: (strength) => call("again", [strength]),
+        resources: () => call("resources", []),
         stop,
       };
     } catch (error) {
@@ -64,11 +77,11 @@ export async function startEngine(
       clearTimeout(timer);
     }
   }
-  throw new Problem("no-backend", passedOver.join("; ") || `there is no backend ${wanted}`);
+  throw new Problem("no-backend", passedOver.join("; ") || `there is no backend ${only}`);
 }
 
 /** Start a worker. `call` runs a task there; `stop` ends it, and every call that still waits. */
-function openWorker() {
+function openWorker(onLost: (problem: Problem) => void) {
   // A worker takes its security policy from its own address's headers, which a host of static
   // files may not send. One that starts from a blob inherits the page's policy instead.
   const absolute = new URL(workerAddress, document.baseURI).href;
@@ -80,15 +93,18 @@ function openWorker() {
   let ended: Problem | undefined;
   let calls = 0;
 
-  function end(reason: string): void {
-    ended ??= new Problem("crashed", reason);
+  function end(reason: string, code: "crashed" | "gpu-lost" = "crashed"): void {
+    if (ended) return;
+    ended = new Problem(code, reason);
     worker.terminate();
     URL.revokeObjectURL(starter);
     waiting.forEach(({ reject }) => reject(ended!));
     waiting.clear();
+    if (code === "gpu-lost") onLost(ended);
   }
   worker.onerror = (event) => end(event.message || "the worker did not start");
   worker.onmessage = ({ data }: MessageEvent<Reply>) => {
+    if ("lost" in data) return end(data.lost, "gpu-lost");
     const call = waiting.get(data.id);
     waiting.delete(data.id);
     if ("error" in data) call?.reject(new Problem("crashed", data.error));

@@ -3,70 +3,272 @@
 import type { GraphModel } from "@tensorflow/tfjs-converter";
 import { memory } from "@tensorflow/tfjs-core";
 
-import { cropBounds, photoToCrop, takeCrop, type Patch } from "./align";
-import { addResidual, toPixels } from "./composite";
-import { detect } from "./detect";
+import {
+  apply,
+  cropBounds,
+  invert,
+  photoToCrop,
+  takeCrop,
+  type Landmarks,
+  type Patch,
+  type Rectangle,
+  type Similarity,
+  type Size,
+} from "./align";
+import { addResidual, toHeat, toPixels } from "./composite";
+import { decide, type Evidence } from "./decide";
+import { detect, measure } from "./detect";
 import { edit } from "./edit";
+import { SIDE } from "./follow";
+import type { Direction } from "./models";
+import type { HintCode } from "./problems";
+import type { Track, Tracker } from "./track";
+
+/** What to do with each face: `invert` adds the attribute where it is not, else removes it. */
+export type Mode = Direction | "invert";
+
+export interface Generator {
+  model: GraphModel;
+  size: number;
+}
+/** One for `add` and `remove`, both for `invert`. */
+export type Generators = Partial<Record<Direction, Generator>>;
+
+export type Stage = "detect" | "align" | "edit" | "composite";
+
+/** A face and its edit, at strength 1. */
+export interface Edit {
+  direction: Direction;
+  evidence?: Evidence;
+  toCrop: Similarity;
+  size: number;
+  crop: Float32Array;
+  residual: Float32Array;
+}
 
 export interface Inverted {
-  /** How many faces were edited; the largest one is shown in `crop`, `edited`, `residual`. */
-  faces: number;
+  /** How many faces were edited, and in which direction; the largest comes first. */
+  directions: Direction[];
+  /** In `invert` mode: what was found about the largest face. */
+  evidence?: Evidence;
   /** What changed: put these onto the photo, in this order. */
   patches: Patch[];
-  crop?: ImageData;
-  edited?: ImageData;
-  /** The residual at a fixed range: grey is no change, black is -1, white is +1. */
-  residual?: ImageData;
-  milliseconds: Record<"detect" | "align" | "edit" | "composite", number>;
+  /** Of the largest face, at the chosen strength. */
+  views?: Views;
+  /** What the user could do for a better result. */
+  hint?: HintCode;
+  milliseconds: Record<Stage, number>;
   /** Tensors that live on afterwards: the weights. A number that grows is a leak. */
   tensors: number;
 }
 
+export interface Views {
+  crop: ImageData;
+  edited: ImageData;
+  /** The residual at a fixed range: grey is no change, black is -1, white is +1. */
+  residual: ImageData;
+  /** How much each pixel changes, at a fixed range: black is nothing, white is 1 or more. */
+  heat: ImageData;
+}
+
 /** More faces than this are left as they are. */
 const MOST_FACES = 4;
+/** Between the eyes, in pixels of the photo. */
+const SMALL = 16;
+/** Mean grey value of a picture in which nobody could be seen. */
+const DARK = 40;
 
-/** Edit the faces of a photo, whose pixels are read from and written to nothing but a copy. */
-export async function invertPhoto(
+/** Milliseconds of each stage, added up. */
+export function stopwatch() {
+  const milliseconds: Record<Stage, number> = { detect: 0, align: 0, edit: 0, composite: 0 };
+  let last = performance.now();
+  return {
+    milliseconds,
+    count(stage: Stage) {
+      const now = performance.now();
+      milliseconds[stage] += now - last;
+      last = now;
+    },
+  };
+}
+
+/**
+ * Find the faces of a photo and compute their edits.
+ *
+ * @param live the tracker of the film that the photo is the next frame of, and when it was taken
+ */
+export async function findEdits(
   photo: ImageBitmap,
   detector: GraphModel,
-  generator: GraphModel,
-  size: number,
-): Promise<Inverted> {
-  const milliseconds = { detect: 0, align: 0, edit: 0, composite: 0 };
-  let last = performance.now();
-  const count = (stage: keyof typeof milliseconds) => {
-    const now = performance.now();
-    milliseconds[stage] += now - last;
-    last = now;
-  };
-
-  const faces = (await detect(detector, photo)).slice(0, MOST_FACES);
+  generators: Generators,
+  mode: Mode,
+  { count }: ReturnType<typeof stopwatch>,
+  live?: { tracker: Tracker; at: number },
+): Promise<Edit[]> {
+  const faces: (Landmarks & Partial<Track>)[] = live
+    ? (await live.tracker.next(eyesOf(photo, detector), live.at)).map((track) =>
+        Object.assign(track, track.landmarks),
+      )
+    : await detect(detector, photo);
   count("detect");
 
-  const canvas = new OffscreenCanvas(photo.width, photo.height);
-  const context = canvas.getContext("2d", { willReadFrequently: true })!;
-  if (faces.length > 0) context.drawImage(photo, 0, 0);
-  const result: Inverted = { faces: faces.length, patches: [], milliseconds, tensors: 0 };
-  for (const face of faces) {
-    const toCrop = photoToCrop(face, size);
-    const { x, y, width, height } = cropBounds(toCrop, size, photo);
-    const patch: Patch = { x, y, pixels: context.getImageData(x, y, width, height) };
-    const crop = takeCrop(patch, photo, toCrop, size);
-    count("align");
+  const edits: Edit[] = [];
+  for (const face of faces.slice(0, MOST_FACES)) {
+    const cropFor = (size: number) => {
+      const toCrop = photoToCrop(face, size);
+      const patch = readPatch(photo, cropBounds(toCrop, size, photo));
+      return { toCrop, size, crop: takeCrop(patch, photo, toCrop, size) };
+    };
+    const run = ({ model }: Generator, crop: Float32Array, size: number) =>
+      edit(model, crop, size);
 
-    const residual = await edit(generator, crop, size);
-    count("edit");
-
-    addResidual(patch, residual, toCrop, size);
-    context.putImageData(patch.pixels, x, y); // a face that overlaps this one sees it edited
-    result.patches.push(patch);
-    if (!result.crop) {
-      result.crop = toPixels(crop, size);
-      result.edited = toPixels(crop, size, residual);
-      result.residual = toPixels(residual, size);
+    if (mode !== "invert") {
+      const generator = generators[mode]!;
+      const cut = cropFor(generator.size);
+      count("align");
+      edits.push({ ...cut, direction: mode, residual: await run(generator, cut.crop, cut.size) });
+      count("edit");
+      continue;
     }
-    count("composite");
+
+    const add = generators.add!;
+    const remove = generators.remove!;
+    const cut = cropFor(add.size);
+    count("align");
+    const { crop, size } = cut;
+    let evidence = face.evidence;
+    const residuals: Partial<Record<Direction, Float32Array>> = {};
+    // In live mode, deciding anew in every frame would cost three runs a frame, and flicker.
+    if (!evidence || face.measured !== false) {
+      residuals.add = await run(add, crop, size);
+      residuals.remove = await run(remove, crop, size);
+      const removed = crop.map((value, i) => clip(value + residuals.remove![i]));
+      evidence = decide(residuals.add, await run(add, removed, size), evidence);
+      face.evidence = evidence;
+    }
+    const direction = evidence.present ? "remove" : "add";
+    const residual = residuals[direction] ?? (await run(generators[direction]!, crop, size));
+    edits.push({ ...cut, direction, evidence, residual });
+    count("edit");
   }
-  result.tensors = memory().numTensors;
+  return edits;
+}
+
+/** Put the edits onto the photo, each at the given strength: 0 changes nothing, 1 is the edit. */
+export function compositeEdits(
+  photo: ImageBitmap,
+  edits: Edit[],
+  strength: number,
+  { milliseconds, count }: ReturnType<typeof stopwatch>,
+): Inverted {
+  const patches: Patch[] = [];
+  for (const { toCrop, size, residual } of edits) {
+    // A face that overlaps one before it is added to what that one became.
+    const patch = readPatch(photo, cropBounds(toCrop, size, photo), patches);
+    addResidual(patch, residual, toCrop, size, strength);
+    patches.push(patch);
+  }
+  const [first] = edits;
+  const result: Inverted = {
+    directions: edits.map((each) => each.direction),
+    evidence: first?.evidence,
+    patches,
+    views: first && viewsOf(first, strength),
+    hint: hintFor(photo, edits),
+    milliseconds,
+    tensors: memory().numTensors,
+  };
+  count("composite");
   return result;
+}
+
+function viewsOf({ crop, residual, size }: Edit, strength: number): Views {
+  const scaled = residual.map((value) => value * strength);
+  return {
+    crop: toPixels(crop, size),
+    edited: toPixels(crop, size, scaled),
+    residual: toPixels(scaled, size),
+    heat: toHeat(scaled, size),
+  };
+}
+
+function clip(value: number): number {
+  return Math.min(1, Math.max(-1, value));
+}
+
+/** Read a rectangle of a photo, with earlier changes in it. */
+function readPatch(photo: ImageBitmap, area: Rectangle, changes: Patch[] = []): Patch {
+  const { x, y, width, height } = area;
+  const context = contextOf(width, height);
+  context.drawImage(photo, -x, -y);
+  for (const change of changes) context.putImageData(change.pixels, change.x - x, change.y - y);
+  return { x, y, pixels: context.getImageData(0, 0, width, height) };
+}
+
+function contextOf(width: number, height: number): OffscreenCanvasRenderingContext2D {
+  return new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true })!;
+}
+
+/** What the tracker needs to see of a frame. */
+function eyesOf(photo: ImageBitmap, detector: GraphModel) {
+  return {
+    search: () => detect(detector, photo, false),
+    measure: (about: Parameters<typeof measure>[2]) => measure(detector, photo, about),
+    read(view: Similarity): Float32Array {
+      const context = contextOf(SIDE, SIDE);
+      // A canvas counts from the corner of the first pixel, we from its centre.
+      const half = 0.5 * (1 - view.a);
+      const turned = 0.5 * view.b;
+      context.setTransform(
+        view.a,
+        view.b,
+        -view.b,
+        view.a,
+        view.dx + half + turned,
+        view.dy + half - turned,
+      );
+      context.imageSmoothingQuality = "high";
+      context.drawImage(photo, 0, 0);
+      return greyOf(context.getImageData(0, 0, SIDE, SIDE));
+    },
+  };
+}
+
+function greyOf({ data }: ImageData): Float32Array {
+  return Float32Array.from(
+    { length: data.length / 4 },
+    (_, i) => 0.3 * data[4 * i] + 0.59 * data[4 * i + 1] + 0.11 * data[4 * i + 2],
+  );
+}
+
+function hintFor(photo: ImageBitmap, edits: Edit[]): HintCode | undefined {
+  const [first] = edits;
+  if (!first) return isDark(photo) ? "too-dark" : undefined;
+  return hintForFace(first.toCrop, first.size, photo);
+}
+
+/** What is wrong with where a face lies, if something is. */
+export function hintForFace(
+  toCrop: Similarity,
+  size: number,
+  photo: Size,
+): "face-small" | "face-cut" | undefined {
+  const back = invert(toCrop);
+  const at = (x: number, y: number) => apply(back, { x: x * size, y: y * size });
+  const eyes = [at(0.39, 0.51), at(0.61, 0.51)];
+  // From the brows to the chin, and from cheek to cheek.
+  const outline = [0.3, 0.7].flatMap((x) => [0.4, 0.85].map((y) => at(x, y)));
+  const outside = outline.some(
+    ({ x, y }) => x < 0 || y < 0 || x > photo.width - 1 || y > photo.height - 1,
+  );
+  if (outside) return "face-cut";
+  return Math.hypot(eyes[1].x - eyes[0].x, eyes[1].y - eyes[0].y) < SMALL ? "face-small" : undefined;
+}
+
+function isDark(photo: ImageBitmap): boolean {
+  const side = 16;
+  const context = contextOf(side, side);
+  context.drawImage(photo, 0, 0, side, side);
+  const grey = greyOf(context.getImageData(0, 0, side, side));
+  return grey.reduce((sum, value) => sum + value, 0) / grey.length < DARK;
 }

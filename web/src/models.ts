@@ -2,6 +2,7 @@
 
 import blazefaceWeights from "../node_modules/@vladmandic/human/models/blazeface.bin?url";
 import blazefaceTopology from "../node_modules/@vladmandic/human/models/blazeface.json?url";
+import type { Mode } from "./invert";
 import { Problem } from "./problems";
 
 export type Direction = "add" | "remove";
@@ -42,6 +43,24 @@ export type Progress = (loaded: number, total: number) => void;
 
 /** Where the models lie: beside the page, wherever that is. */
 export const MANIFEST = "models/manifest.json";
+
+/** Which ways an attribute can be changed, with the models that there are. */
+export function modesOf(entries: ModelEntry[], attribute: string): Mode[] {
+  const directions = (["add", "remove"] as const).filter((direction) =>
+    entries.some((entry) => entry.attribute === attribute && entry.direction === direction),
+  );
+  return directions.length === 2 ? [...directions, "invert"] : directions;
+}
+
+/** The models that a mode needs: both to invert, else one. Empty where there is none. */
+export function modelsFor(entries: ModelEntry[], attribute: string, mode: Mode): ModelEntry[] {
+  if (!modesOf(entries, attribute).includes(mode)) return [];
+  const directions: Direction[] = mode === "invert" ? ["add", "remove"] : [mode];
+  return directions.map(
+    (direction) =>
+      entries.find((entry) => entry.attribute === attribute && entry.direction === direction)!,
+  );
+}
 
 export async function fetchManifest(): Promise<ModelEntry[]> {
   const address = absolute(MANIFEST);

@@ -22,9 +22,19 @@ const WORDS = {
     title: "The camera has stopped.",
     advice: "It was unplugged, or its permission was taken back. Start it again. Or use a photo.",
   },
+  "camera-silent": {
+    title: "The camera sends no picture.",
+    advice:
+      "Open its cover, or close the program that may have taken it. It goes on by itself; or start it again.",
+  },
+  "photo-heic": {
+    title: "This browser can't read HEIC photos.",
+    advice:
+      "Save it as JPEG first: share it from the phone's photo app as “most compatible”, or take a screenshot.",
+  },
   "photo-unreadable": {
     title: "This file is not a picture that the browser can read.",
-    advice: "Choose a JPEG, PNG or WebP file. A HEIC photo has to be saved as JPEG first.",
+    advice: "Choose a JPEG, PNG or WebP file.",
   },
   "photo-empty": {
     title: "This file is empty.",
@@ -37,6 +47,18 @@ const WORDS = {
   "no-face": {
     title: "No face was found in this picture.",
     advice: "Use a picture in which a face looks towards the camera, upright, well lit and not small.",
+  },
+  "too-dark": {
+    title: "It is too dark to see a face.",
+    advice: "Turn on a light in front of you, or use a brighter picture.",
+  },
+  "face-small": {
+    title: "The face is very small.",
+    advice: "Come closer, or use a larger picture: the model has few pixels to go by.",
+  },
+  "face-cut": {
+    title: "Part of the face is outside of the picture.",
+    advice: "Move it into the middle: where the model sees no face, it can only guess.",
   },
   "models-missing": {
     title: "There are no models here yet.",
@@ -54,6 +76,18 @@ const WORDS = {
     title: "This browser could not compute the model's stored answer.",
     advice: "Use a current version of Chrome, Edge, Firefox or Safari.",
   },
+  "gpu-lost": {
+    title: "The graphics processor was taken away from this page.",
+    advice: "That happens when it is reset or very busy. Try again: the next backend takes over.",
+  },
+  "copy-failed": {
+    title: "The picture could not be copied.",
+    advice: "This browser, or this page's permissions, do not allow it. Download it instead.",
+  },
+  "record-failed": {
+    title: "This browser can't record a clip of the page.",
+    advice: "Take a photo and download it, or use a current Chrome, Edge, Firefox or Safari.",
+  },
   crashed: {
     title: "The computation stopped.",
     advice: "The device may have run out of memory. Try again, or use a smaller photo.",
@@ -61,6 +95,8 @@ const WORDS = {
 } as const;
 
 export type ProblemCode = keyof typeof WORDS;
+/** What is no failure, but could be better. */
+export type HintCode = "too-dark" | "face-small" | "face-cut";
 
 /** An error that the page can show to its reader. */
 export class Problem extends Error {

@@ -1,26 +1,13 @@
-/** The page's state: which model, which picture, what came out, what went wrong. */
+/** The page's state: which picture, what came out, what went wrong. */
 
-import { useCallback, useEffect, useRef, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 
-import {
-  cameras,
-  closeCamera,
-  openCamera,
-  photoFromAddress,
-  photoFromFile,
-  photoFromVideo,
-} from "./capture";
-import { startEngine, type Engine } from "./engine";
+import { nextVideoFrame, photoFromAddress, photoFromFile, type Facing } from "./capture";
 import type { Inverted } from "./invert";
-import {
-  fetchDetector,
-  fetchGenerator,
-  fetchManifest,
-  type Direction,
-  type ModelEntry,
-} from "./models";
 import { asProblem, Problem } from "./problems";
-import type { SelfTest } from "./worker";
+import { useCamera, type Camera } from "./useCamera";
+import { useModels, type Models } from "./useModels";
+import type { Order } from "./worker";
 
 export interface Shown {
   photo: ImageBitmap;
@@ -31,147 +18,74 @@ export interface Shown {
   milliseconds: number;
 }
 
-export interface Camera {
-  devices: MediaDeviceInfo[];
-  deviceId: string;
-  mirror: boolean;
-  live: boolean;
-  framesPerSecond: number;
-}
-
-export interface Inverter {
-  entries: ModelEntry[];
-  entry?: ModelEntry;
-  engine?: Engine;
-  /** Largest difference from Keras on the stored pair of the model in use. */
-  difference?: number;
-  /** Part of the download that has arrived, 0 to 1, or undefined when nothing is loading. */
-  loading?: number;
+export interface Inverter extends Models {
   busy: boolean;
   problem?: Problem;
   shown?: Shown;
   camera?: Camera;
+  framesPerSecond: number;
   /** From the model being ready to the first result. */
   firstResult?: number;
+  /** 0 changes nothing, 1 is what the generator computes. */
+  strength: number;
 
-  choose(attribute: string, direction: Direction): void;
+  setStrength(strength: number): void;
   openSample(address: string): void;
   openFile(file: File): void;
-  startCamera(deviceId?: string): void;
+  startCamera(wanted?: { deviceId?: string; facing?: Facing }): void;
   stopCamera(): void;
   setMirror(mirror: boolean): void;
   setLive(live: boolean): void;
-  retry(): void;
+  fail(error: unknown): void;
+  tryAgain(): void;
 }
 
-const nameOf = (entry: ModelEntry) => entry.path;
+/** A camera that gives no frame for so long has something in its way. */
+const PATIENCE = 4000;
 
 export function useInverter(firstSample: string): Inverter {
-  const [entries, setEntries] = useState<ModelEntry[]>([]);
-  const [entry, setEntry] = useState<ModelEntry>();
-  const [engine, setEngine] = useState<Engine>();
-  // Of each loaded model, by name: the largest difference in its self-test.
-  const [differences, setDifferences] = useState<ReadonlyMap<string, number>>(new Map());
-  const [loading, setLoading] = useState<number | undefined>(0);
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<Problem>();
   const [photo, setPhoto] = useState<ImageBitmap>();
   const [shown, setShown] = useState<Shown>();
-  const [camera, setCamera] = useState<Camera>();
+  const [framesPerSecond, setFramesPerSecond] = useState(0);
   const [firstResult, setFirstResult] = useState<number>();
-  const [attempt, setAttempt] = useState(0);
-
-  const engineRef = useRef<Engine>(undefined);
-  const readyAt = useRef(0);
-  const video = useRef<HTMLVideoElement>(undefined);
-  const mirror = useRef(true);
+  const [strength, setStrengthState] = useState(1);
+  const strengthNow = useRef(1);
   const results = useRef(0);
+  const films = useRef(0);
 
   const fail = useCallback((error: unknown) => setProblem(asProblem(error)), []);
+  const clear = useCallback(() => setProblem(undefined), []);
+  const models = useModels(fail, clear);
+  const control = useCamera(fail, clear);
+  const { ready, mode, needed, only } = models;
+  const { camera, video, take, stop } = control;
 
-  // What models are there?
-  useEffect(() => {
-    let current = true;
-    setProblem(undefined);
-    fetchManifest().then(
-      (found) => {
-        if (!current) return;
-        setEntries(found);
-        setEntry((chosen) => chosen ?? found[0]);
-      },
-      (error) => {
-        if (!current) return;
-        setLoading(undefined);
-        fail(error);
-      },
-    );
-    return () => {
-      current = false;
-    };
-  }, [attempt, fail]);
-
-  // Load the chosen model; the first one also starts the engine.
-  useEffect(() => {
-    if (!entry) return;
-    let current = true;
-    const name = nameOf(entry);
-    const parts = new Map<string, [loaded: number, total: number]>();
-    const report = (part: string) => (bytes: number, total: number) => {
-      parts.set(part, [bytes, total]);
-      const sums = [...parts.values()].reduce(([a, b], [c, d]) => [a + c, b + d]);
-      if (current) setLoading(sums[0] / sums[1]);
-    };
-
-    async function load(chosen: ModelEntry): Promise<void> {
-      setLoading(0);
-      const generator = fetchGenerator(chosen, report("generator"));
-      let using = engineRef.current;
-      let selfTest: SelfTest;
-      if (using) {
-        const { files, check } = await generator;
-        selfTest = await using.load(name, files, check);
-      } else {
-        const [detector, first] = await Promise.all([fetchDetector(report("detector")), generator]);
-        if (!current) return;
-        using = await startEngine(detector, { name, ...first });
-        if (!current) return using.stop();
-        selfTest = using.selfTest;
-        engineRef.current = using;
-        setEngine(using);
-      }
-      readyAt.current = performance.now();
-      setDifferences((known) => new Map(known).set(name, selfTest.difference));
-    }
-
-    setProblem(undefined);
-    if (engineRef.current && differences.has(name)) return;
-    load(entry)
-      .catch((error) => current && fail(error))
-      .finally(() => {
-        if (!current) return;
-        current = false; // other parts of the download may still report
-        setLoading(undefined);
-      });
-    return () => {
-      current = false;
-      setLoading(undefined);
-    };
-    // A model that has just been loaded is no reason to load it.
-  }, [entry, attempt, fail]);
-
-  const difference = entry && differences.get(nameOf(entry));
-  const ready = engine !== undefined && difference !== undefined;
-
+  const readyAt = useMemo(() => (ready ? performance.now() : 0), [ready]);
   const run = useCallback(
-    async (picture: ImageBitmap): Promise<Shown> => {
+    async (picture: ImageBitmap, live?: Order["live"]): Promise<Shown> => {
       const start = performance.now();
+      const order: Order = {
+        mode,
+        models: Object.fromEntries(needed.map(({ direction, path }) => [direction, path])),
+        strength: strengthNow.current,
+        live,
+      };
       // The copy goes to the worker for good; the picture stays here to be shown.
-      const result = await engine!.invert(nameOf(entry!), await createImageBitmap(picture));
+      const result = await ready!.invert(order, await createImageBitmap(picture));
       const now = performance.now();
-      setFirstResult((first) => first ?? Math.round(now - readyAt.current));
+      setFirstResult((first) => first ?? Math.round(now - readyAt));
       return { photo: picture, result, number: ++results.current, milliseconds: now - start };
     },
-    [engine, entry],
+    [ready, mode, needed, readyAt],
+  );
+  // A GPU that was lost needs no message where the next backend takes over.
+  const failUnlessLost = useCallback(
+    (error: unknown) => {
+      if (only || !(error instanceof Problem && error.code === "gpu-lost")) fail(error);
+    },
+    [only, fail],
   );
 
   // Edit the picture, whenever it or the model changes.
@@ -181,21 +95,25 @@ export function useInverter(firstSample: string): Inverter {
     if (!ready) return;
     let current = true;
     setBusy(true);
-    setProblem(undefined);
+    clear();
     run(photo)
       .then(
         (done) => {
           if (!current) return;
           setShown(done);
-          if (done.result!.faces === 0) fail(new Problem("no-face"));
+          const { directions, hint } = done.result!;
+          if (directions.length === 0) {
+            fail(new Problem(hint ?? "no-face"));
+          }
         },
-        (error) => current && fail(error),
+        (error) => current && failUnlessLost(error),
       )
       .finally(() => current && setBusy(false));
     return () => {
       current = false;
+      setBusy(false);
     };
-  }, [photo, ready, run, fail]);
+  }, [photo, ready, run, fail, clear, failUnlessLost]);
 
   // Live: frame after frame, each as soon as the one before it is done.
   const live = camera?.live ?? false;
@@ -204,85 +122,82 @@ export function useInverter(firstSample: string): Inverter {
     let current = true;
     let rate = 0;
     let previous: ImageBitmap | undefined;
+    const film = ++films.current;
     (async () => {
-      while (current) {
-        const source = video.current;
-        if (!source || source.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) {
-          await nextFrame();
-          continue;
+      let coming = nextVideoFrame(video.current!, PATIENCE);
+      for (let silent = false, start = performance.now(); current; ) {
+        const came = await coming;
+        if (!current || !video.current) return;
+        coming = nextVideoFrame(video.current, PATIENCE);
+        if (silent === came) {
+          silent = !came;
+          if (silent) fail(new Problem("camera-silent"));
+          else clear();
         }
-        const start = performance.now();
-        const frame = photoFromVideo(source, mirror.current);
-        const done = await run(frame);
+        if (silent) continue;
+        const frame = take()!;
+        const done = await run(frame, { film, at: performance.now() });
         await nextFrame();
         if (!current) return;
-        const now = 1000 / (performance.now() - start);
-        rate = rate ? 0.8 * rate + 0.2 * now : now;
+        const now = performance.now();
+        rate += (rate ? 0.1 : 1) * (1000 / (now - start) - rate);
+        start = now;
         setShown(done);
+        setFramesPerSecond(rate);
         previous?.close(); // or its megabytes wait for the garbage collector
         previous = frame;
-        setCamera((state) => state && { ...state, framesPerSecond: rate });
       }
-    })().catch((error) => current && fail(error));
+    })().catch((error) => current && failUnlessLost(error));
     return () => {
       current = false;
     };
-  }, [live, ready, run, fail]);
+  }, [live, ready, run, video, take, fail, clear, failUnlessLost]);
 
-  const stopCamera = useCallback(() => {
-    const stream = video.current?.srcObject;
-    if (stream instanceof MediaStream) closeCamera(stream);
-    video.current = undefined;
-    setCamera(undefined);
-  }, []);
+  // The camera's first frame takes the place of the picture that was there.
+  useEffect(() => {
+    if (live) setPhoto(undefined);
+  }, [live]);
 
-  const startCamera = useCallback(
-    async (deviceId?: string) => {
-      stopCamera();
-      setProblem(undefined);
+  // Another strength of the picture that is shown needs neither detector nor generator.
+  const again = useRef({ running: false, wanted: false });
+  const composite = useCallback(
+    async (picture: ImageBitmap) => {
+      again.current.wanted = true;
+      if (again.current.running || !ready) return;
+      again.current.running = true;
       try {
-        const stream = await openCamera(deviceId);
-        const track = stream.getVideoTracks()[0];
-        const settings = track.getSettings();
-        mirror.current = settings.facingMode !== "environment";
-        const player = document.createElement("video");
-        player.muted = true;
-        player.playsInline = true;
-        player.srcObject = stream;
-        await player.play();
-        video.current = player;
-        track.onended = () => {
-          stopCamera();
-          fail(new Problem("camera-lost"));
-        };
-        setCamera({
-          devices: await cameras(),
-          deviceId: settings.deviceId ?? "",
-          mirror: mirror.current,
-          live: true,
-          framesPerSecond: 0,
-        });
-        setPhoto(undefined);
+        while (again.current.wanted) {
+          again.current.wanted = false;
+          const result = await ready.again(strengthNow.current);
+          const number = ++results.current;
+          setShown((old) => {
+            if (!result || !old?.result || old.photo !== picture) return old;
+            const { composite } = result.milliseconds;
+            const milliseconds = { ...old.result.milliseconds, composite };
+            return { ...old, number, result: { ...result, milliseconds } };
+          });
+        }
       } catch (error) {
-        fail(error);
+        failUnlessLost(error);
+      } finally {
+        again.current.running = false;
       }
     },
-    [fail, stopCamera],
+    [ready, failUnlessLost],
   );
 
   const open = useCallback(
     async (picture: Promise<ImageBitmap>) => {
-      stopCamera();
-      setProblem(undefined);
+      stop();
+      clear();
       try {
         setPhoto(await picture);
       } catch (error) {
         fail(error);
       }
     },
-    [fail, stopCamera],
+    [fail, clear, stop],
   );
-
   const openSample = useCallback((address: string) => open(photoFromAddress(address)), [open]);
   const openFile = useCallback((file: File) => open(photoFromFile(file, file.name)), [open]);
 
@@ -292,43 +207,30 @@ export function useInverter(firstSample: string): Inverter {
   }, [openSample, firstSample]);
 
   return {
-    entries,
-    entry,
-    engine,
-    difference,
-    loading,
+    ...models,
     busy,
     problem,
     shown,
     camera,
+    framesPerSecond,
     firstResult,
+    strength,
     openSample,
     openFile,
-    startCamera,
-    stopCamera,
-    choose(attribute, direction) {
-      const same = entries.filter((other) => other.attribute === attribute);
-      setEntry(same.find((other) => other.direction === direction) ?? same[0]);
-    },
-    setMirror(value) {
-      mirror.current = value;
-      setCamera((state) => state && { ...state, mirror: value });
+    fail,
+    startCamera: control.start,
+    stopCamera: stop,
+    setMirror: control.setMirror,
+    setStrength(value) {
+      strengthNow.current = value;
+      setStrengthState(value);
+      if (!live && shown?.result) composite(shown.photo);
     },
     setLive(value) {
-      if (!value && video.current) setPhoto(photoFromVideo(video.current, mirror.current));
-      if (value) setPhoto(undefined);
-      setCamera((state) => state && { ...state, live: value });
+      if (!value) setPhoto(take());
+      control.setLive(value);
     },
-    retry() {
-      if (problem?.code === "crashed") {
-        // The worker may be gone: start again from nothing.
-        engineRef.current?.stop();
-        engineRef.current = undefined;
-        setEngine(undefined);
-        setDifferences(new Map());
-      }
-      setAttempt((count) => count + 1);
-    },
+    tryAgain: () => models.retry(problem?.code === "crashed" || problem?.code === "gpu-lost"),
   };
 }
 

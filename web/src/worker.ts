@@ -9,14 +9,28 @@ import { enableProdMode, io } from "@tensorflow/tfjs-core";
 import { useBackend } from "./backends";
 import { edit } from "./edit";
 import type { Backend } from "./engine";
-import { invertPhoto, type Inverted } from "./invert";
-import type { Check, ModelFiles } from "./models";
+import {
+  compositeEdits,
+  findEdits,
+  stopwatch,
+  type Edit,
+  type Generator,
+  type Generators,
+  type Inverted,
+  type Mode,
+} from "./invert";
+import type { Check, Direction, ModelFiles } from "./models";
+import { Tracker } from "./track";
 
 /** What the page asks, and what the worker answers. */
 export interface Tasks {
   start(backend: Backend, insist: boolean, detector: ModelFiles): void;
   load(name: string, files: ModelFiles, check: Check): SelfTest;
-  invert(name: string, photo: ImageBitmap): Inverted;
+  invert(order: Order, photo: ImageBitmap): Inverted;
+  /** Composite the last photo again, at another strength. */
+  again(strength: number): Inverted | undefined;
+  /** Addresses of everything that this worker has loaded. */
+  resources(): string[];
 }
 export type TaskName = keyof Tasks;
 export interface Request {
@@ -24,7 +38,21 @@ export interface Request {
   task: TaskName;
   parameters: unknown[];
 }
-export type Reply = { id: number; result: unknown } | { id: number; error: string };
+export type Reply =
+  | { id: number; result: unknown }
+  | { id: number; error: string }
+  /** Said unasked: the device that computes is gone. */
+  | { lost: string };
+
+export interface Order {
+  mode: Mode;
+  /** Names of the models to use. */
+  models: Partial<Record<Direction, string>>;
+  /** 0 changes nothing, 1 is what the generator computes. */
+  strength: number;
+  /** In live mode: a number that all frames of one film share, and the time in milliseconds. */
+  live?: { film: number; at: number };
+}
 
 export interface SelfTest {
   /** Largest difference between the residual computed here and Keras's. */
@@ -34,12 +62,14 @@ export interface SelfTest {
 }
 
 let detector: GraphModel;
-const generators = new Map<string, { model: GraphModel; size: number }>();
+const generators = new Map<string, Generator>();
+let film: { number: number; tracker: Tracker } | undefined;
+let last: { photo: ImageBitmap; edits: Edit[] } | undefined;
 
 const tasks: { [Name in TaskName]: (...p: Parameters<Tasks[Name]>) => Promise<unknown> } = {
   async start(backend, insist, files) {
     enableProdMode();
-    await useBackend(backend, insist);
+    await useBackend(backend, insist, (lost) => post({ lost }));
     detector = await build(files);
   },
 
@@ -59,17 +89,39 @@ const tasks: { [Name in TaskName]: (...p: Parameters<Tasks[Name]>) => Promise<un
       model.dispose();
       throw new Error(`the self-test is off by ${difference.toPrecision(2)}`);
     }
-    generators.set(name, { model, size: check.size });
+    // Asked for twice, by someone who switched to and fro: one set of weights is enough.
+    if (generators.has(name)) model.dispose();
+    else generators.set(name, { model, size: check.size });
     return { difference, milliseconds } satisfies SelfTest;
   },
 
-  async invert(name, photo) {
-    const { model, size } = generators.get(name)!;
-    try {
-      return await invertPhoto(photo, detector, model, size);
-    } finally {
-      photo.close();
+  async invert({ mode, models, strength, live }, photo) {
+    const named: Generators = {};
+    for (const [direction, name] of Object.entries(models)) {
+      named[direction as Direction] = generators.get(name);
     }
+    if (!live) film = undefined;
+    else if (live.film !== film?.number) film = { number: live.film, tracker: new Tracker() };
+    const watch = stopwatch();
+    const edits = await findEdits(
+      photo,
+      detector,
+      named,
+      mode,
+      watch,
+      live && { tracker: film!.tracker, at: live.at },
+    );
+    last?.photo.close();
+    last = { photo, edits };
+    return compositeEdits(photo, edits, strength, watch);
+  },
+
+  async again(strength) {
+    return last && compositeEdits(last.photo, last.edits, strength, stopwatch());
+  },
+
+  async resources() {
+    return performance.getEntriesByType("resource").map((entry) => entry.name);
   },
 };
 
@@ -83,13 +135,15 @@ function build({ topology, weightSpecs, weights }: ModelFiles): Promise<GraphMod
   );
 }
 
+function post(reply: Reply): void {
+  (self as unknown as Worker).postMessage(reply);
+}
+
 addEventListener("message", async ({ data }: MessageEvent<Request>) => {
-  let reply: Reply;
   try {
     const run = tasks[data.task] as (...parameters: unknown[]) => Promise<unknown>;
-    reply = { id: data.id, result: await run(...data.parameters) };
+    post({ id: data.id, result: await run(...data.parameters) });
   } catch (error) {
-    reply = { id: data.id, error: error instanceof Error ? error.message : String(error) };
+    post({ id: data.id, error: error instanceof Error ? error.message : String(error) });
   }
-  (self as unknown as Worker).postMessage(reply);
 });

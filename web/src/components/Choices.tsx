@@ -1,33 +1,48 @@
-import type { Direction } from "../models";
+import type { Mode } from "../invert";
+import { modesOf } from "../models";
 import type { Inverter } from "../useInverter";
 
-const DIRECTIONS: Direction[] = ["add", "remove"];
+const MODES: Mode[] = ["add", "remove", "invert"];
+const STRONGEST = 150;
 
-/** Which attribute, and whether to add or to remove it: whatever models the manifest has. */
+/** Which attribute, what to do with it, and how strongly: whatever models the manifest has. */
 export function Choices({ inverter }: { inverter: Inverter }) {
-  const { entries, entry, choose } = inverter;
-  if (!entry) return null;
-  const attributes = [...new Set(entries.map((other) => other.attribute))];
-  const has = (direction: Direction) =>
-    entries.some(
-      (other) => other.attribute === entry.attribute && other.direction === direction,
-    );
+  const { entries, attribute, mode, choose, strength, setStrength } = inverter;
+  if (!attribute) return null;
+  const attributes = [...new Set(entries.map((entry) => entry.attribute))];
+  const possible = modesOf(entries, attribute);
+  const percent = Math.round(strength * 100);
   return (
     <section className="card choices" aria-label="What to change">
       <Switch
         name="attribute"
         legend="Attribute"
         options={attributes.map((value) => ({ value, enabled: true }))}
-        value={entry.attribute}
-        onChange={(attribute) => choose(attribute, entry.direction)}
+        value={attribute}
+        onChange={(value) => choose(value, mode)}
       />
       <Switch
         name="direction"
         legend="Direction"
-        options={DIRECTIONS.map((value) => ({ value, enabled: has(value) }))}
-        value={entry.direction}
-        onChange={(direction) => choose(entry.attribute, direction as Direction)}
+        options={MODES.map((value) => ({ value, enabled: possible.includes(value) }))}
+        value={mode}
+        onChange={(value) => choose(attribute, value as Mode)}
       />
+      <label className="strength">
+        <span>
+          Strength <output>{percent}%</output>
+        </span>
+        <input
+          type="range"
+          aria-label="Strength"
+          aria-valuetext={`${percent}%`}
+          min="0"
+          max={STRONGEST}
+          step="5"
+          value={percent}
+          onChange={(event) => setStrength(Number(event.target.value) / 100)}
+        />
+      </label>
     </section>
   );
 }

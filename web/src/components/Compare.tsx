@@ -1,4 +1,4 @@
-import { useEffect, useLayoutEffect, useRef, useState, type CSSProperties } from "react";
+import { useEffect, useLayoutEffect, useRef, useState, type CSSProperties, type RefObject } from "react";
 
 import type { Shown } from "../useInverter";
 
@@ -7,13 +7,15 @@ interface Properties {
   loading?: number;
   busy: boolean;
   live: boolean;
+  /** The canvas that shows the picture after the edit, for whoever wants to keep it. */
+  after: RefObject<HTMLCanvasElement | null>;
 }
 
 /** The picture before (left of the slider) and after (right of it), at its full resolution. */
-export function Compare({ shown, loading, busy, live }: Properties) {
+export function Compare({ shown, loading, busy, live, after }: Properties) {
   const [split, setSplit] = useState(50);
   const before = useRef<HTMLCanvasElement>(null);
-  const after = useRef<HTMLCanvasElement>(null);
+  const drawn = useRef<ImageBitmap>(undefined);
   const { width, height } = shown?.photo ?? { width: 4, height: 3 };
 
   // Who looks at themselves wants to see the whole face with the edit.
@@ -21,18 +23,14 @@ export function Compare({ shown, loading, busy, live }: Properties) {
 
   useLayoutEffect(() => {
     if (!shown) return;
-    for (const canvas of [before.current!, after.current!]) {
-      // Setting the size clears a canvas, and costs time at every live frame.
-      if (canvas.width !== shown.photo.width) canvas.width = shown.photo.width;
-      if (canvas.height !== shown.photo.height) canvas.height = shown.photo.height;
-      canvas.getContext("2d")!.drawImage(shown.photo, 0, 0);
-    }
-    for (const { pixels, x, y } of shown.result?.patches ?? []) {
-      after.current!.getContext("2d")!.putImageData(pixels, x, y);
-    }
-  }, [shown]);
+    const { photo, result } = shown;
+    if (drawn.current !== photo) draw(before.current!, photo);
+    drawn.current = photo;
+    const context = draw(after.current!, photo);
+    for (const { pixels, x, y } of result?.patches ?? []) context.putImageData(pixels, x, y);
+  }, [shown, after]);
 
-  const edited = (shown?.result?.faces ?? 0) > 0;
+  const edited = (shown?.result?.directions.length ?? 0) > 0;
   const style = { "--split": `${split}%`, "--ratio": width / height } as CSSProperties;
   return (
     <div className={busy ? "compare busy" : "compare"} style={style}>
@@ -59,4 +57,13 @@ export function Compare({ shown, loading, busy, live }: Properties) {
       )}
     </div>
   );
+}
+
+function draw(canvas: HTMLCanvasElement, photo: ImageBitmap): CanvasRenderingContext2D {
+  // Setting the size clears a canvas, and costs time at every live frame.
+  if (canvas.width !== photo.width) canvas.width = photo.width;
+  if (canvas.height !== photo.height) canvas.height = photo.height;
+  const context = canvas.getContext("2d")!;
+  context.drawImage(photo, 0, 0);
+  return context;
 }

@@ -1,18 +1,46 @@
+import { BACKENDS, type Backend } from "../engine";
+import { PERIOD } from "../follow";
 import type { Inverter } from "../useInverter";
+
+const NAMES: Record<Backend, string> = {
+  webgpu: "WebGPU",
+  webgl: "WebGL",
+  wasm: "WebAssembly",
+  cpu: "JavaScript",
+};
 
 /** The numbers behind the picture, for those who want to see inside. */
 export function Details({ inverter }: { inverter: Inverter }) {
-  const { engine, entry, difference, shown } = inverter;
-  if (!engine || !entry) return null;
+  const { engine, needed, difference, shown, camera, framesPerSecond, only, setOnly } = inverter;
   const result = shown?.result;
-  const rows: [string, string][] = [
-    ["Network", `${entry.network}, ${entry.parameters.toLocaleString("en")} parameters`],
-    ["Download", `${(entry.bytes / 1e6).toFixed(1)} MB of weights`],
-    ["Backend", engine.backend],
-  ];
-  if (engine.passedOver.length) rows.push(["Not used", engine.passedOver.join("; ")]);
+  const [entry] = needed;
+  const rows: [string, string][] = [];
+  if (entry) {
+    const bytes = needed.reduce((sum, { bytes }) => sum + bytes, 0);
+    rows.push(["Network", `${entry.network}, ${entry.parameters.toLocaleString("en")} parameters`]);
+    rows.push(["Download", `${(bytes / 1e6).toFixed(1)} MB of weights`]);
+  }
+  if (engine) {
+    rows.push(["Computes with", NAMES[engine.backend]]);
+    if (engine.passedOver.length) rows.push(["Not used", engine.passedOver.join("; ")]);
+  }
   if (difference !== undefined) {
     rows.push(["Self-test", `at most ${difference.toPrecision(1)} from what Keras computed`]);
+  }
+  if (camera?.live) {
+    rows.push(["Speed", `${framesPerSecond.toFixed(1)} frames a second`]);
+    rows.push([
+      "Tracking",
+      `detected in two of ${PERIOD} frames, followed between, landmarks smoothed`,
+    ]);
+  }
+  if (result?.evidence) {
+    const { ratio, present } = result.evidence;
+    rows.push([
+      "Decision",
+      `after removing, adding changes ${ratio.toFixed(2)} times as much as before: ` +
+        `${entry.attribute} ${present ? "found" : "not found"}`,
+    ]);
   }
   if (result) {
     const { detect, align, edit, composite } = result.milliseconds;
@@ -27,6 +55,20 @@ export function Details({ inverter }: { inverter: Inverter }) {
   return (
     <details className="details">
       <summary>See inside</summary>
+      <label className="device">
+        <span>Compute with</span>
+        <select
+          value={only ?? ""}
+          onChange={(event) => setOnly((event.target.value || undefined) as Backend | undefined)}
+        >
+          <option value="">Automatic: the first that is fast and right</option>
+          {BACKENDS.map((backend) => (
+            <option key={backend} value={backend}>
+              {NAMES[backend]}
+            </option>
+          ))}
+        </select>
+      </label>
       <dl>
         {rows.map(([term, value]) => (
           <div key={term}>

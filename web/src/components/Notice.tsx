@@ -3,25 +3,39 @@ import { useEffect, useRef } from "react";
 import type { Problem, ProblemCode } from "../problems";
 
 /** Problems that go away when the same thing is simply tried again. */
-const RETRY: ProblemCode[] = ["models-missing", "model-broken", "offline", "no-backend", "crashed"];
+const RETRY: ProblemCode[] = [
+  "models-missing",
+  "model-broken",
+  "offline",
+  "no-backend",
+  "gpu-lost",
+  "crashed",
+];
 
 interface Properties {
   problem: Problem;
-  onRetry(): void;
+  /** Nothing failed; there is just something that could be better. */
+  hint?: boolean;
+  onRetry?(): void;
 }
 
-export function Notice({ problem, onRetry }: Properties) {
+export function Notice({ problem, hint = false, onRetry }: Properties) {
   const box = useRef<HTMLDivElement>(null);
   // On a phone the button that led here may stand far below.
   useEffect(() => {
-    box.current!.scrollIntoView({ block: "nearest" });
-  }, [problem]);
+    if (!hint) box.current!.scrollIntoView({ block: "nearest" });
+  }, [problem, hint]);
   return (
-    <div ref={box} className="notice" role="alert" data-problem={problem.code}>
+    <div
+      ref={box}
+      className="notice"
+      role={hint ? "note" : "alert"}
+      data-problem={problem.code}
+    >
       <p className="title">{problem.title}</p>
       <p>{problem.advice}</p>
       {problem.detail && <p className="detail">{problem.detail}</p>}
-      {RETRY.includes(problem.code) && (
+      {onRetry && RETRY.includes(problem.code) && (
         <button type="button" onClick={onRetry}>
           Try again
         </button>

@@ -50,12 +50,23 @@ export function Sources({ inverter }: { inverter: Inverter }) {
             />
             Mirror
           </label>
+          {camera.facing && camera.devices.length > 1 && (
+            <button
+              type="button"
+              className="turn"
+              onClick={() =>
+                startCamera({ facing: camera.facing === "user" ? "environment" : "user" })
+              }
+            >
+              {camera.facing === "user" ? "Use the back camera" : "Use the front camera"}
+            </button>
+          )}
           {camera.devices.length > 1 && (
             <label className="device">
               <span>Camera</span>
               <select
                 value={camera.deviceId}
-                onChange={(event) => startCamera(event.target.value)}
+                onChange={(event) => startCamera({ deviceId: event.target.value })}
               >
                 {camera.devices.map((device, index) => (
                   <option key={device.deviceId} value={device.deviceId}>
