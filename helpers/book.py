@@ -15,7 +15,7 @@ import nbformat
 
 from .errors import CourseError
 from .exercises import NOTEBOOKS, read
-from .files import written_whole
+from .files import write_text
 
 FENCE = re.compile(r"(^```.*?^```[^\n]*$|`[^`\n]+`)", re.DOTALL | re.MULTILINE)
 FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$\n]+?)\$", re.DOTALL)
@@ -84,8 +84,7 @@ def build(executed: Path, out: Path) -> list[Path]:
 
 
 def write(path: Path, text: str) -> Path:
-    with written_whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(path, text)
     return path
 
 

@@ -74,18 +74,15 @@ def label(split: Split, parts: tuple[str, ...] = ("train",)) -> Labelled:
         for item in split.items[part, side]
     ]
     items = [item for item, _ in pairs]
-    table = Path(split.source) / "list_attr_celeba.txt"
     if split.source == DRAWN:
         from . import faces
 
         columns = list(DRAWN_COLUMNS.values())
         rows = [{**faces.attributes(item.seed), item.attribute: present} for item, present in pairs]
         values = [[row[name] for name in DRAWN_COLUMNS] for row in rows]
-    elif table.is_file():
-        attributes = datasets.read_attributes(table)
-        row_of = {name: row for row, name in enumerate(attributes.photos)}
-        columns = attributes.columns
-        values = attributes.values[[row_of[item.name] for item in items]] == 1
+    elif split.known:
+        columns = split.known.columns
+        values = split.known.of(items, columns)
     else:
         columns, values = (
             [datasets.column_name(split.attribute)],
@@ -250,7 +247,7 @@ def label_stream(
             image = datasets.to_unit(datasets.read_image(item, size, cache))
             return image, labelled.values[index], np.True_
         except (OSError, ValueError) as error:
-            split.unreadable[item.name] = str(error)
+            split.skip(item, error)
             return np.zeros((size, size, 3), np.float32), labelled.values[index], np.False_
 
     def load_both(index):

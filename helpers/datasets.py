@@ -77,8 +77,8 @@ class Split:
         From the name of each item that could not be read to the reason.
     origin : str
         What the data is, for the cards of weights: "CelebA", "drawn faces", "the photos in NAME".
-    traits : dict
-        From an item to what the data knows of its `CONFOUNDERS`, in their order.
+    known : AttributeTable or None
+        All that CelebA's attribute file says of the photos.
     """
 
     attribute: str
@@ -86,7 +86,7 @@ class Split:
     items: dict[tuple[str, str], list[Item]]
     unreadable: dict[str, str] = field(default_factory=dict)
     origin: str = "photos"
-    traits: dict[Item, tuple] = field(default_factory=dict)
+    known: "AttributeTable | None" = None
 
     def name(self, item: Item) -> str:
         """Return what messages call an item: a photo's path in the dataset, fit to be shown."""
@@ -156,6 +156,12 @@ class AttributeTable:
                 f"The columns are: {', '.join(self.columns)}."
             )
         return self.values[:, self.columns.index(name)]
+
+    def of(self, items: list[Path], columns: list[str]) -> np.ndarray:
+        """Return what some columns say of some photos, as bool (items, columns)."""
+        row_of = {name: row for row, name in enumerate(self.photos)}
+        rows = [row_of[item.name] for item in items]
+        return self.values[np.ix_(rows, [self.columns.index(c) for c in columns])] == 1
 
 
 def read_attributes(path: Path) -> AttributeTable:
@@ -269,9 +275,8 @@ def _open_celeba(folder: Path, table_path: Path, attribute: str, seed: int) -> S
     official = _read_pairs(folder, "list_eval_partition")
     identity = _read_pairs(folder, "identity_CelebA")
     split = _empty_split(column_name(attribute), str(folder), "CelebA")
-    others = [c for c in CONFOUNDERS if c in table.columns and c != column_name(attribute)]
-    traits = table.values[:, [table.columns.index(c) for c in others]] == 1
-    for name, has, trait in zip(table.photos, present, traits, strict=True):
+    split.known = table
+    for name, has in zip(table.photos, present, strict=True):
         if name not in there:
             split.skip(photos / name, f"named in {table_path.name}, but not in {photos.name}")
             continue
@@ -283,8 +288,6 @@ def _open_celeba(folder: Path, table_path: Path, attribute: str, seed: int) -> S
             )
         part = PARTS[int(number)] if number else part_of(identity.get(name, name), seed)
         split.items[part, SIDES[int(has)]].append(photos / name)
-        if others:
-            split.traits[photos / name] = tuple(trait.tolist())
     if not any(split.items.values()):
         raise DataError(
             f"None of the {len(table.photos)} photos that {table_path} names is in {photos}; the "
@@ -616,19 +619,26 @@ CONFOUNDERS = ("Male", "Young", "Smiling", "Eyeglasses", "Wearing_Hat")
 class _Pairs:
     """What is read at each position: ``(place, mirrored)`` in "without" and in "with".
 
-    "with" is shuffled; beside each goes somebody without who shares the traits, where there is one
-    and the data knows them, and else whoever comes next in a shuffle of their own.
+    "with" is shuffled; beside each goes somebody without who shares the `CONFOUNDERS`, where there
+    is one and the data knows them, and else whoever comes next in a shuffle of their own.
     """
 
     def __init__(self, split: Split, part: str, seed: int):
         without, with_ = (split.items[part, side] for side in SIDES)
         self.seed = seed
         self.without, self.with_ = _Order(len(without), seed, 0), _Order(len(with_), seed, 1)
-        places: dict[tuple, list[int]] = {}
-        for place, item in enumerate(without):
-            if item in split.traits:
-                places.setdefault(split.traits[item], []).append(place)
-        self.partners = [places.get(split.traits.get(item)) for item in with_]
+        columns = split.known.columns if split.known else []
+        shared = [c for c in CONFOUNDERS if c in columns and c != split.attribute]
+        self.partners: list[list[int] | None] = [None] * len(with_)
+        if shared:
+            of_without, of_with = (
+                list(map(tuple, split.known.of(items, shared).tolist()))
+                for items in (without, with_)
+            )
+            places: dict[tuple, list[int]] = {}
+            for place, traits in enumerate(of_without):
+                places.setdefault(traits, []).append(place)
+            self.partners = [places.get(traits) for traits in of_with]
 
     def __call__(self, position: int) -> list[tuple[int, bool]]:
         place, mirrored = self.with_(position)

@@ -30,9 +30,15 @@ def explain(error: Exception) -> str:
         what += f" ({error.filename})" if error.filename else ""
     else:
         number = _number_in(error)
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        what = re.sub(r"\{\{.*?\}\} ?| ?\[Op:.*\]", "", first)  # the operation means nothing to us
+        what = re.sub(
+            r"\{\{.*?\}\} ?| ?\[Op:.*\]", "", first_line(error)
+        )  # the operation means nothing to us
     return f"{what}. {ADVICE.get(number, '')}".rstrip()
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's text, or its kind if it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def is_refusal(error: Exception) -> bool:

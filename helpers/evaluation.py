@@ -27,7 +27,6 @@ BATCH = 16
 HELD_OUT = ("validation", "test")
 # Whom the edits may serve less well, as far as CelebA's columns can tell.
 GROUPS = ("Male", "Young", "Pale_Skin")
-CONFOUNDERS = datasets.CONFOUNDERS
 SOURCE_SIDE = {"add": "without", "remove": "with"}
 PICTURES = 8  # on each sheet
 
@@ -187,7 +186,7 @@ def batches(
             images.append(datasets.read_image(item, size, cache))
             kept.append(item)
         except (OSError, ValueError) as error:
-            split.unreadable[item.name] = str(error)
+            split.skip(item, error)
         if len(kept) == BATCH:
             yield kept, np.stack(images)
             kept, images = [], []
@@ -469,7 +468,7 @@ QUESTIONS = [
 ]
 
 
-def table(measures: dict[str, dict], only: tuple[str, ...] = CONFOUNDERS) -> str:
+def table(measures: dict[str, dict], only: tuple[str, ...] = datasets.CONFOUNDERS) -> str:
     """Return one direction's measures as a Markdown table; of other attributes, only some."""
     lines = [
         "| question | measure | value | 95% interval | N | compare with |",

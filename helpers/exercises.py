@@ -19,7 +19,7 @@ from pathlib import Path
 import nbformat
 
 from .errors import CourseError
-from .files import written_whole
+from .files import write_text
 from .profiles import ROOT
 
 NOTEBOOKS = ROOT / "notebooks"
@@ -154,8 +154,7 @@ def regenerate(folder: Path = NOTEBOOKS) -> list[Path]:
             raise ExerciseError(f"{solutions.relative_to(folder)}: {error}") from None
         text = nbformat.writes(copy) + "\n"
         if text != path.read_text(encoding="utf-8"):
-            with written_whole(path) as temporary:
-                temporary.write_text(text, encoding="utf-8", newline="\n")
+            write_text(path, text)
             changed.append(path)
     return changed
 

@@ -43,9 +43,12 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all; what is no Unicode is written as an escape."""
+    """Write a text file whole or not at all; what is no Unicode is written as an escape.
+
+    Lines end alike on every system, so that the same text is always the same bytes.
+    """
     with written_whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 @contextlib.contextmanager

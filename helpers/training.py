@@ -23,7 +23,7 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from . import datasets, losses, networks
-from .errors import CourseError, explain
+from .errors import CourseError, explain, first_line
 from .files import alone_in, clear_unfinished, explained, write_text, written_whole
 from .networks import REAL_WITH, REAL_WITHOUT
 
@@ -48,8 +48,7 @@ class Recipe:
     dual: float = 1.0
     pixel: float = 0.0
     perceptual: float = 0.0
-    cycle: float = 0.0  # of add and back: without, with, without
-    cycle_with: float = 0.0  # of remove and back: with, without, with
+    cycle: float = 0.0
     mask: float = 0.0
     reduction: str = "mean"  # of the pixel and perceptual losses
     joint: bool = False
@@ -68,7 +67,6 @@ RECIPES = {
         dual=0.5,
         pixel=2.0,
         cycle=10.0,
-        cycle_with=10.0,
         mask=0.5,
         joint=True,
         augment=True,
@@ -207,11 +205,8 @@ def direction_losses(
         terms["perceptual"] = recipe.perceptual * losses.perceptual_loss(
             phi_edited, phi_image, recipe.reduction
         )
-    # The way back from "without" has many right answers: to be scored on the one that was there,
-    # a generator leaves a trace of it. So that way weighs less.
-    cycle = recipe.cycle if source == REAL_WITHOUT else recipe.cycle_with
-    if cycle:
-        terms["cycle"] = cycle * losses.cycle_loss(back, image)
+    if recipe.cycle:
+        terms["cycle"] = recipe.cycle * losses.cycle_loss(back, image)
     if recipe.mask:
         terms["mask"] = recipe.mask * losses.mask_loss(mask)
     return terms
@@ -513,11 +508,11 @@ class Run:
             except (ValueError, AssertionError) as error:
                 raise TrainingError(
                     f"{path} does not fit the networks that settings.json names "
-                    f"({self.settings.network}, {self.settings.size} px): {_first_line(error)}. "
+                    f"({self.settings.network}, {self.settings.size} px): {first_line(error)}. "
                     "Was it copied from another run?"
                 ) from error
             except Exception as error:  # a damaged file can bring TensorFlow to any
-                tqdm.write(f"The checkpoint {path} can't be read: {_first_line(error)}")
+                tqdm.write(f"The checkpoint {path} can't be read: {first_line(error)}")
         if checkpoints:
             raise TrainingError(
                 f"No checkpoint in {self.folder} can be read. Put them back, or choose another "
@@ -759,10 +754,6 @@ def stop_signals() -> Iterator[Callable[[], str | None]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def preview_batch(

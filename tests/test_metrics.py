@@ -382,7 +382,7 @@ def test_report_files_and_unreadable_photos(folders, tmp_path):
     (folders / "test" / "with" / "broken.jpg").write_bytes(b"not a photo")
     out = tmp_path / "out"
     report = run(folders, put_band, same, out)
-    assert list(report["unreadable"]) == ["broken.jpg"]
+    assert list(report["unreadable"]) == ["test/with/broken.jpg"]
     assert report["held_out"]["with"] == 28
     assert json.loads((out / "report.json").read_text()) == report
     text = (out / "report.md").read_text()
@@ -480,6 +480,14 @@ def test_labels_of_celeba(celeba):
     train, held_out = classifier.label(split), classifier.held_out(split)
     assert train.columns == table.columns
     assert not {i.name for i in train.items} & {i.name for i in held_out.items}
+    # Kaggle's form of the same table says the same.
+    text = (celeba / "list_attr_celeba.txt").read_text().splitlines()[1:]
+    lines = ["image_id " + text[0], *text[1:]]
+    (celeba / "list_attr_celeba.csv").write_text("\n".join(",".join(x.split()) for x in lines))
+    (celeba / "list_attr_celeba.txt").unlink()
+    again = classifier.label(datasets.open_split(celeba, "Eyeglasses"))
+    assert again.columns == train.columns and again.items == train.items
+    np.testing.assert_array_equal(again.values, train.values)
     for item, row in zip(train.items, train.values, strict=True):
         assert (row == (table.values[table.photos.index(item.name)] == 1)).all()
 

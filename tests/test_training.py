@@ -143,7 +143,6 @@ def test_the_generators_learn_to_please_a_fixed_discriminator(images):
         dual=0.0,
         pixel=0.0,
         cycle=0.0,
-        cycle_with=0.0,
         cycle_noise=0.0,
         augment=False,
         mask=1e-6,
