@@ -45,7 +45,7 @@ class Face(NamedTuple):
 @lru_cache(maxsize=1)
 def _detector():
     # Read by TensorFlow when it is imported, which happens in the next line at the latest.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # mtcnn reads its weights with joblib, which is pickle underneath and could run any code. The
     # file comes out of the pip package itself, whose hash requirements.lock pins, so it is as
     # trustworthy as the package's code. Never point it at a file from elsewhere.

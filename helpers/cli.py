@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 # TensorFlow announces its build and its plugins on every start; warnings still come through.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import typer
 
