@@ -79,6 +79,14 @@ def alignment_cases():
     return {"cases": cases}
 
 
+def test_the_types_and_the_pages_own_tests(page_folder):
+    """`npm test`: the TypeScript compiler, then vitest. The build has installed both."""
+    from helpers.page import find_node
+
+    done = find_node().run("test", cwd=ROOT / "web")
+    assert done.returncode == 0, done.stdout
+
+
 def test_alignment_fixture_is_what_python_computes():
     """The page's unit tests compare with this file, so page and Python can't drift apart."""
     stored, now = json.loads(ALIGNMENT.read_text()), alignment_cases()

@@ -3,16 +3,9 @@ import { describe, expect, test } from "vitest";
 import { apply, compose, invert, type Similarity } from "../src/align";
 import { follow, modelOf, SIDE } from "../src/follow";
 import { landmarkSmoother, oneEuro } from "../src/smooth";
+import { face } from "./face";
 
 const still: Similarity = { a: 1, b: 0, dx: 0, dy: 0 };
-
-/** Something like a face: two dark eyes, a mouth, shaded from one side. */
-function face(x: number, y: number): number {
-  const spot = (cx: number, cy: number, rx: number, ry: number) =>
-    Math.exp(-(((x - cx) / rx) ** 2) - ((y - cy) / ry) ** 2);
-  const eyes = spot(25, 33, 4, 2) + spot(38.5, 33, 4, 2) + 0.6 * spot(25, 28, 5, 1.5);
-  return 150 + x - 90 * eyes - 70 * spot(32, 47, 6, 2) - 40 * spot(32, 40, 2, 5);
-}
 
 /** The square that shows the face after a motion. */
 function square(motion: Similarity, change = (value: number) => value): Float32Array {
@@ -130,5 +123,15 @@ describe("smoothing", () => {
       const small = far(eyes(1), frame);
       expect(large.leftEye.x / 4).toBeCloseTo(small.leftEye.x, 6);
     }
+  });
+
+  test("a face that is still stays where it is", () => {
+    const smooth = landmarkSmoother();
+    const still = {
+      leftEye: { x: 50, y: 140 },
+      rightEye: { x: 110, y: 141 },
+      mouth: { x: 80, y: 200 },
+    };
+    for (let i = 0; i < 3; i++) expect(smooth(still, frame)).toEqual(still);
   });
 });
