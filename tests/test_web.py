@@ -593,9 +593,15 @@ def test_missing_or_broken_models_are_explained(site, visit, pattern, answer, co
     found, text = visited.problem()
     assert found == code and words in text
     assert visited.page.locator("progress").count() == 0
-    # The way on, once the file is there.
+    # The way on, once the file is there; while it is on its way, the message is gone.
+    held, there = [], []
     visited.page.unroute(pattern)
+    visited.page.route(pattern, lambda route: route.continue_() if there else held.append(route))
     visited.page.get_by_role("button", name="Try again").click()
+    visited.page.locator(".notice").wait_for(state="detached")
+    there.append("now")
+    for route in held:
+        route.continue_()
     assert visited.wait_for_result()["faces"] == "1"
 
 
