@@ -157,6 +157,10 @@ def train(
     batch: Annotated[int, typer.Option(min=1, help="Images of each side in a step.")] = 4,
     images: Annotated[int, typer.Option(min=8, help="Drawn faces of each side.")] = 1000,
     seed: SeedOption = 0,
+    start: Annotated[
+        Path | None,
+        typer.Option(help="Folder of another run, even of another attribute, to begin with."),
+    ] = None,
     preview_every: Annotated[int, typer.Option(min=1, help="Steps between previews.")] = 100,
 ) -> None:
     """Train both generators and the discriminator; run it again to go on."""
@@ -175,10 +179,11 @@ def train(
         batch=batch,
         seed=seed,
         images=images,
+        start=start and Path(os.path.abspath(start)).name,
     )
     if steps is None and minutes is None:
         minutes = 45
-    training_run = training.Run(out, settings, opened)
+    training_run = training.Run(out, settings, opened, start=start)
     for part, without, with_ in opened.table():
         say(f"{part:>10}: {without} without, {with_} with {opened.attribute}")
     going_on = f", going on from step {training_run.step}" if training_run.step else ""

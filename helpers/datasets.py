@@ -612,15 +612,18 @@ class _Order:
 
 
 # A discriminator learns whatever tells the sides apart. More men than women wear glasses in
-# CelebA, so without care generators learn to change chins and mouths too.
-CONFOUNDERS = ("Male", "Young", "Smiling", "Eyeglasses", "Wearing_Hat")
+# CelebA, so without care generators learn to change chins and mouths too. The first weigh most.
+CONFOUNDERS = ("Male", "Young", "Smiling", "Wearing_Hat", "Eyeglasses", "Bangs", "No_Beard")
+# What an attribute covers can't be told apart from what it is.
+COVERED = {"Wearing_Hat": ("Bangs",)}
 
 
 class _Pairs:
     """What is read at each position: ``(place, mirrored)`` in "without" and in "with".
 
-    "with" is shuffled; beside each goes somebody without who shares the `CONFOUNDERS`, where there
-    is one and the data knows them, and else whoever comes next in a shuffle of their own.
+    "with" is shuffled; beside each goes somebody without who shares the `CONFOUNDERS`, or as many
+    of them, from the first on, as anybody does. Where the data knows none, it is whoever comes next
+    in a shuffle of their own.
     """
 
     def __init__(self, split: Split, part: str, seed: int):
@@ -628,7 +631,8 @@ class _Pairs:
         self.seed = seed
         self.without, self.with_ = _Order(len(without), seed, 0), _Order(len(with_), seed, 1)
         columns = split.known.columns if split.known else []
-        shared = [c for c in CONFOUNDERS if c in columns and c != split.attribute]
+        apart = (split.attribute, *COVERED.get(split.attribute, ()))
+        shared = [c for c in CONFOUNDERS if c in columns and c not in apart]
         self.partners: list[list[int] | None] = [None] * len(with_)
         if shared:
             of_without, of_with = (
@@ -637,8 +641,11 @@ class _Pairs:
             )
             places: dict[tuple, list[int]] = {}
             for place, traits in enumerate(of_without):
-                places.setdefault(traits, []).append(place)
-            self.partners = [places.get(traits) for traits in of_with]
+                for count in range(1, len(shared) + 1):
+                    places.setdefault(traits[:count], []).append(place)
+            for place, traits in enumerate(of_with):
+                prefixes = (traits[:count] for count in range(len(shared), 0, -1))
+                self.partners[place] = next((places[p] for p in prefixes if p in places), None)
 
     def __call__(self, position: int) -> list[tuple[int, bool]]:
         place, mirrored = self.with_(position)

@@ -87,6 +87,16 @@ def mask_loss(mask: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(mask)
 
 
+def outside_loss(residual: tf.Tensor, region: tf.Tensor) -> tf.Tensor:
+    """Return the mean absolute residual outside a (size, size) region, 1 where the attribute is.
+
+    What else differs between the sides (age, hair, a smile) can't be edited cheaply then.
+    """
+    outside = 1.0 - tf.convert_to_tensor(region)[None, :, :, None]
+    size = tf.reduce_mean(outside) + 1e-9
+    return tf.reduce_mean(tf.abs(residual) * outside) / size
+
+
 def _l1(difference: tf.Tensor, reduction: str) -> tf.Tensor:
     absolute = tf.abs(difference)
     if reduction == "mean":

@@ -22,7 +22,7 @@ import tensorflow as tf
 from PIL import Image
 from tqdm.auto import tqdm
 
-from . import datasets, losses, networks
+from . import datasets, losses, metrics, networks
 from .errors import CourseError, explain, first_line
 from .files import alone_in, clear_unfinished, explained, write_text, written_whole
 from .networks import REAL_WITH, REAL_WITHOUT
@@ -48,8 +48,10 @@ class Recipe:
     dual: float = 1.0
     pixel: float = 0.0
     perceptual: float = 0.0
-    cycle: float = 0.0
+    cycle: float = 0.0  # of add and back: without, with, without
+    cycle_with: float = 0.0  # of remove and back: with, without, with
     mask: float = 0.0
+    outside: float = 0.0  # of what changes outside the attribute's region
     reduction: str = "mean"  # of the pixel and perceptual losses
     joint: bool = False
     augment: bool = False  # of everything the discriminator sees
@@ -67,7 +69,9 @@ RECIPES = {
         dual=0.5,
         pixel=2.0,
         cycle=10.0,
+        cycle_with=2.0,
         mask=0.5,
+        outside=100.0,
         joint=True,
         augment=True,
         cycle_noise=0.02,
@@ -176,6 +180,7 @@ def direction_losses(
     target: int,
     source: int,
     seed: tf.Tensor,
+    region: np.ndarray | None = None,
 ) -> dict[str, tf.Tensor]:
     """Return the weighted loss terms of one direction, e.g. add: without to with, and back.
 
@@ -187,6 +192,8 @@ def direction_losses(
         The generator's attention mask, if the recipe weighs it.
     target, source : int
         The discriminator's classes of the edit and of the photo.
+    region : np.ndarray or None
+        Where the attribute may show, (size, size), as `metrics.region_mask` gives it.
     """
     see = (lambda x, k: augment(x, seed + k)) if recipe.augment else (lambda x, k: x)
     edited = edit(image, residual)
@@ -205,21 +212,29 @@ def direction_losses(
         terms["perceptual"] = recipe.perceptual * losses.perceptual_loss(
             phi_edited, phi_image, recipe.reduction
         )
-    if recipe.cycle:
-        terms["cycle"] = recipe.cycle * losses.cycle_loss(back, image)
+    # A face without has many right answers "with": to be scored on the one that was there, a
+    # generator leaves a ghost of it in the edit. So that way weighs less.
+    cycle = recipe.cycle if source == REAL_WITHOUT else recipe.cycle_with
+    if cycle:
+        terms["cycle"] = cycle * losses.cycle_loss(back, image)
     if recipe.mask:
         terms["mask"] = recipe.mask * losses.mask_loss(mask)
+    if recipe.outside and region is not None:
+        terms["outside"] = recipe.outside * losses.outside_loss(residual, region)
     return terms
 
 
 def make_train_step(
-    models: Models, optimizers: Optimizers, recipe: Recipe
+    models: Models,
+    optimizers: Optimizers,
+    recipe: Recipe,
+    region: np.ndarray | None = None,
 ) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]:
     """Return the compiled step ``(without, with, seed) -> losses`` with its three updates.
 
     The order is the original's: the discriminator, generator_add, generator_remove (the two
     generators together if ``recipe.joint``). `seed` is two integers; the step's randomness
-    depends on them alone.
+    depends on them alone. `region` is where the attribute may show, (size, size), if anybody knows.
     """
     generator_add, generator_remove, discriminator = models
     masked = recipe.mask > 0
@@ -259,6 +274,7 @@ def make_train_step(
             target=target,
             source=source,
             seed=seed + 2,
+            region=region,
         )
 
     def add_terms(without, of_without, seed):
@@ -356,6 +372,7 @@ class Settings:
     seed: int = 0
     images: int = 1000  # drawn faces a side
     average: float = 0.999  # decay of the averaged generators
+    start: str | None = None  # the run whose networks this one began with
 
     @classmethod
     def from_json(cls, text: str | bytes, where: Path) -> "Settings":
@@ -408,17 +425,28 @@ class Run:
     step : int
         Steps done, over all sessions.
 
+    Parameters
+    ----------
+    start : Path or None
+        The folder of another run, of the same networks: a new run begins with its networks
+        instead of random ones.
+
     Raises
     ------
     TrainingError
         If the folder holds a run with other settings (the message names the differences), or
-        checkpoints that can't be told or read.
+        checkpoints that can't be told or read; or if there is none in `start` that fits.
     CourseError
         If another process trains in the folder, or it can't be written to.
     """
 
     def __init__(
-        self, folder: Path, settings: Settings, split: datasets.Split, dtype: str | None = None
+        self,
+        folder: Path,
+        settings: Settings,
+        split: datasets.Split,
+        dtype: str | None = None,
+        start: Path | None = None,
     ):
         self.folder, self.settings, self.split = folder, settings, split
         if settings.size % 8 or settings.size < 32:
@@ -432,6 +460,26 @@ class Run:
             self._claim_settings()
             self._build(dtype or pick_dtype())
             self._take_up()
+            if start and not self._manager.latest_checkpoint:
+                self._begin_with(start)
+
+    def _begin_with(self, folder: Path) -> None:
+        """Take over the networks of another run, but not its optimizers, which were moving."""
+        path = tf.train.latest_checkpoint(folder / "checkpoints")
+        if path is None:
+            raise TrainingError(f"{folder} holds no checkpoint of a run to start from.")
+        networks_alone = tf.train.Checkpoint(
+            **{f"model_{i}": model for i, model in enumerate(self.models)}
+        )
+        try:
+            networks_alone.restore(path).expect_partial().assert_existing_objects_matched()
+        except (ValueError, AssertionError) as error:
+            raise TrainingError(
+                f"The networks in {path} are others than those asked for here "
+                f"({self.settings.network}, {self.settings.size} px): {first_line(error)}."
+            ) from error
+        for averaged, model in zip(self.averaged, self.models, strict=False):
+            copy_weights(model, averaged)
 
     def _build(self, dtype: str) -> None:
         settings = self.settings
@@ -457,7 +505,12 @@ class Run:
         told = tf.Variable(settings.to_json(), name="settings")
         self._checkpoint = tf.train.Checkpoint(settings=told, **state)
         self._manager = self._manage()
-        self._train_step = make_train_step(self.models, self.optimizers, self.recipe)
+        self._train_step = make_train_step(
+            self.models,
+            self.optimizers,
+            self.recipe,
+            metrics.region_mask(settings.attribute, settings.size),
+        )
         self._move_average = make_average(self.averaged, self.models[:2])
         self._writer = tf.summary.create_file_writer(str(self.folder / "logs"))
 
@@ -711,6 +764,7 @@ class Run:
             "steps": self.step,
             "batch": self.settings.batch,
             "seed": self.settings.seed,
+            **({"start": self.settings.start} if self.settings.start else {}),
             "minutes": round(self.seconds / 60, 1),
             "data": self.split.origin,
             "train_images": [self.split.count("train", side) for side in datasets.SIDES],

@@ -291,12 +291,16 @@ def test_pairs_share_what_might_be_confused_with_the_attribute(celeba):
     for i, photo in enumerate(photos):  # the gray level says which photo it is
         Image.new("RGB", (178, 218), (6 * i,) * 3).save(photo)
     split = datasets.open_split(celeba, "Eyeglasses")
-    shared = [c for c in datasets.CONFOUNDERS if c != "Eyeglasses"]
+    shared = [c for c in datasets.CONFOUNDERS if c in split.known.columns and c != "Eyeglasses"]
 
     def traits(item):
         return tuple(split.known.of([item], shared)[0])
 
-    traits_without = set(map(traits, split.items["train", "without"]))
+    traits_without = [traits(item) for item in split.items["train", "without"]]
+
+    def most_shared(of):
+        counts = range(len(shared) + 1)
+        return max(n for n in counts if any(t[:n] == of[:n] for t in traits_without))
 
     def read(start, count):
         stream = datasets.pair_stream(split, 32, 1, start=start)
@@ -309,7 +313,7 @@ def test_pairs_share_what_might_be_confused_with_the_attribute(celeba):
     matched = 0
     for without, with_ in pairs:
         assert without in split.items["train", "without"] and with_ in split.items["train", "with"]
-        if traits(with_) in traits_without:
-            assert traits(without) == traits(with_)
-            matched += 1
-    assert matched > 10
+        count = most_shared(traits(with_))
+        assert traits(without)[:count] == traits(with_)[:count]
+        matched += 0 < count < len(shared)
+    assert matched > 5

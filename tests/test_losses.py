@@ -52,6 +52,16 @@ def test_mask_loss_is_its_mean():
     assert float(losses.mask_loss(tf.constant(mask))) == pytest.approx(0.25)
 
 
+def test_outside_loss_looks_outside_alone():
+    region = np.zeros((4, 4), "float32")
+    region[:, :2] = 1
+    residual = np.zeros((2, 4, 4, 3), "float32")
+    residual[:, :, :2] = 9  # inside: free
+    residual[0, :, 3] = -0.5  # half of the outside of one of two images
+    assert float(losses.outside_loss(residual, region)) == pytest.approx(0.125)
+    assert float(losses.outside_loss(residual, np.ones_like(region))) == 0
+
+
 def test_an_unknown_reduction_is_named():
     with pytest.raises(ValueError, match="median"):
         losses.pixel_loss(tf.zeros((1, 1, 1, 3)), "median")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from helpers import losses, networks, notebooks, training
+from helpers import losses, metrics, networks, notebooks, training
 from helpers.networks import REAL_WITH, REAL_WITHOUT
 
 SIZE, WIDTH, BATCH = 32, 4, 2
@@ -138,6 +138,7 @@ LOSSES = {
     "perceptual_loss": (images(0), images(1)),
     "cycle_loss": (images(0), images(1)),
     "mask_loss": (images(low=0.0)[..., :1],),
+    "outside_loss": (images(), metrics.region_mask("glasses", SIZE)),
 }
 
 
@@ -198,10 +199,14 @@ def test_augmentation_of_notebook_08():
 
 def test_train_step_of_notebook_08(monkeypatch):
     recipe = training.RECIPES["attention"]
+    region = metrics.region_mask("glasses", SIZE)
     notebook = lift("08")
     monkeypatch.setitem(notebook.make_train_step.__globals__, "RECIPE", recipe)
+    monkeypatch.setitem(notebook.make_train_step.__globals__, "allowed", region)
     assert_same_steps(
         training.build_models("attention", SIZE, width=WIDTH),
         lambda *networks: notebook.make_train_step(*networks)(images(0), images(1), SEED),
-        lambda *networks: training.make_train_step(*networks, recipe)(images(0), images(1), SEED),
+        lambda *networks: training.make_train_step(*networks, recipe, region)(
+            images(0), images(1), SEED
+        ),
     )

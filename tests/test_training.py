@@ -40,12 +40,13 @@ class Recorder:
         self.seen.append([(g, v) for g, v in pairs])
 
 
-def step_eagerly(models, recipe, images):
+def step_eagerly(models, recipe, images, region=None):
     """Run one step with recorders; eagerly, so that gradients can be looked at."""
     recorders = training.Optimizers(Recorder(), Recorder(), Recorder())
     tf.config.run_functions_eagerly(True)
     try:
-        report = training.make_train_step(models, recorders, recipe)(*images, tf.constant([0, 0]))
+        step = training.make_train_step(models, recorders, recipe, region)
+        report = step(*images, tf.constant([0, 0]))
     finally:
         tf.config.run_functions_eagerly(False)
     return recorders, report
@@ -133,6 +134,23 @@ def test_attention_recipe_has_cycle_and_mask_terms(images):
         assert names == {"gan", "dual", "pixel", "cycle", "mask"}
 
 
+def test_the_ways_there_and_back_weigh_differently_and_the_outside_counts(images):
+    models, region = tiny("attention"), np.zeros((SIZE, SIZE), "float32")
+    plain = dataclasses.replace(RECIPES["attention"], cycle=1.0, cycle_with=1.0, outside=1.0)
+    weighted = dataclasses.replace(plain, cycle=3.0, cycle_with=5.0, outside=7.0)
+    _, before = step_eagerly(models, plain, images, region)
+    _, after = step_eagerly(models, weighted, images, region)
+    for term, weight in {
+        "add/cycle": 3,
+        "remove/cycle": 5,
+        "add/outside": 7,
+        "remove/outside": 7,
+    }.items():
+        assert float(after[term]) == pytest.approx(weight * float(before[term]), rel=1e-4)
+    _, nobody_knows = step_eagerly(models, plain, images)
+    assert "add/outside" not in nobody_knows
+
+
 def test_the_generators_learn_to_please_a_fixed_discriminator(images):
     models = tiny("attention")
     models.discriminator.get_layer("logits").kernel.assign(
@@ -217,6 +235,34 @@ def test_a_resumed_run_ends_with_bitwise_the_same_weights(split, tmp_path):
     second.train(steps=6, progress=False)
     for a, b in zip(all_weights(whole), all_weights(second), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_a_run_starts_with_the_networks_of_another_and_resumes_with_its_own(split, tmp_path):
+    other = Run(tmp_path / "other", settings(), split, dtype="float32")
+    other.train(steps=1, progress=False)
+    ours = settings(seed=1, start="other")
+    run = Run(tmp_path / "run", ours, split, dtype="float32", start=tmp_path / "other")
+    assert run.step == 0
+    for model, theirs in zip(
+        (*run.models, *run.averaged), (*other.models, *other.models[:2]), strict=True
+    ):
+        for a, b in zip(model.weights, theirs.weights, strict=True):
+            np.testing.assert_array_equal(a.numpy(), b.numpy())
+    assert all(float(np.abs(v.numpy()).max()) == 0 for v in run.optimizers[0].variables[2:])
+    run.train(steps=1, progress=False)
+    assert run.card("add")["start"] == "other"
+    again = Run(tmp_path / "run", ours, split, dtype="float32", start=tmp_path / "other")
+    assert again.step == 1
+    for a, b in zip(all_weights(again), all_weights(run), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_start_that_does_not_fit_is_refused(split, tmp_path):
+    with pytest.raises(training.TrainingError, match="no checkpoint"):
+        Run(tmp_path / "run", settings(), split, start=tmp_path / "nobody")
+    Run(tmp_path / "other", settings(width=6), split, dtype="float32").save()
+    with pytest.raises(training.TrainingError, match="others than those asked for"):
+        Run(tmp_path / "run", settings(), split, start=tmp_path / "other")
 
 
 def test_a_run_leaves_previews_logs_and_weights_that_load(split, tmp_path):
