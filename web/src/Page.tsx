@@ -146,14 +146,14 @@ function statusWords(inverter: Inverter): string {
   const result = shown?.result;
   if (!result || (problem && !camera?.live)) return "";
   const { directions, hint } = result;
+  const after = lost && engine ? ` ${lost}; now ${engine.backend} computes.` : "";
   if (camera?.live) {
-    if (hint) return `Live. ${new Problem(hint).title}`;
-    return directions.length ? "Live." : "Live. No face in the picture.";
+    if (hint) return `Live. ${new Problem(hint).title}${after}`;
+    return (directions.length ? "Live." : "Live. No face found: look at the camera, or come closer.") + after;
   }
   const faces = directions.length === 1 ? "1 face" : `${directions.length} faces`;
   const ways = new Set(directions);
   const what =
     ways.size === 2 ? "inverted" : ways.has("add") ? "added" : "removed";
-  const after = lost && engine ? ` ${lost}; now ${engine.backend} computes.` : "";
   return `${faces}: ${attribute} ${what} in ${Math.round(shown.milliseconds)} ms.${after}`;
 }

@@ -71,8 +71,10 @@ export async function startEngine(
         stop,
       };
     } catch (error) {
-      passedOver.push(`${backend}: ${(error as Problem).detail ?? (error as Error).message}`);
       stop();
+      const { code, detail, message } = error as Problem;
+      if (code === "offline") throw error;
+      passedOver.push(`${backend}: ${detail ?? message}`);
     } finally {
       clearTimeout(timer);
     }
@@ -93,7 +95,7 @@ function openWorker(onLost: (problem: Problem) => void) {
   let ended: Problem | undefined;
   let calls = 0;
 
-  function end(reason: string, code: "crashed" | "gpu-lost" = "crashed"): void {
+  function end(reason: string, code: "crashed" | "gpu-lost" | "offline" = "crashed"): void {
     if (ended) return;
     ended = new Problem(code, reason);
     worker.terminate();
@@ -102,7 +104,8 @@ function openWorker(onLost: (problem: Problem) => void) {
     waiting.clear();
     if (code === "gpu-lost") onLost(ended);
   }
-  worker.onerror = (event) => end(event.message || "the worker did not start");
+  // Without a message the worker's own file did not come.
+  worker.onerror = ({ message }) => (message ? end(message) : end(absolute, "offline"));
   worker.onmessage = ({ data }: MessageEvent<Reply>) => {
     if ("lost" in data) return end(data.lost, "gpu-lost");
     const call = waiting.get(data.id);

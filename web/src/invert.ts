@@ -75,8 +75,11 @@ export interface Views {
 const MOST_FACES = 4;
 /** Between the eyes, in pixels of the photo. */
 const SMALL = 16;
-/** Mean grey value of a picture in which nobody could be seen. */
-const DARK = 40;
+/**
+ * Where all but the brightest twentieth is darker than this grey value, too little light fell on
+ * it. (The mean would say as much of a dark skin, or of a dark wall.)
+ */
+const DARK = 60;
 
 /** Milliseconds of each stage, added up. */
 export function stopwatch() {
@@ -243,8 +246,9 @@ function greyOf({ data }: ImageData): Float32Array {
 
 function hintFor(photo: ImageBitmap, edits: Edit[]): HintCode | undefined {
   const [first] = edits;
-  if (!first) return isDark(photo) ? "too-dark" : undefined;
-  return hintForFace(first.toCrop, first.size, photo);
+  // The detector finds faces in the dark that no eye sees, and the generators see no better.
+  if (isDark(greyOf(first ? toPixels(first.crop, first.size) : smaller(photo)))) return "too-dark";
+  return first && hintForFace(first.toCrop, first.size, photo);
 }
 
 /** What is wrong with where a face lies, if something is. */
@@ -265,10 +269,13 @@ export function hintForFace(
   return Math.hypot(eyes[1].x - eyes[0].x, eyes[1].y - eyes[0].y) < SMALL ? "face-small" : undefined;
 }
 
-function isDark(photo: ImageBitmap): boolean {
+function smaller(photo: ImageBitmap): ImageData {
   const side = 16;
   const context = contextOf(side, side);
   context.drawImage(photo, 0, 0, side, side);
-  const grey = greyOf(context.getImageData(0, 0, side, side));
-  return grey.reduce((sum, value) => sum + value, 0) / grey.length < DARK;
+  return context.getImageData(0, 0, side, side);
+}
+
+export function isDark(grey: Float32Array): boolean {
+  return grey.slice().sort()[Math.floor(grey.length * 0.95)] < DARK;
 }

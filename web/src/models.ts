@@ -4,6 +4,7 @@ import blazefaceWeights from "../node_modules/@vladmandic/human/models/blazeface
 import blazefaceTopology from "../node_modules/@vladmandic/human/models/blazeface.json?url";
 import type { Mode } from "./invert";
 import { Problem } from "./problems";
+import { readCheck, readGraph, readManifest } from "./validate";
 
 export type Direction = "add" | "remove";
 
@@ -64,33 +65,29 @@ export function modelsFor(entries: ModelEntry[], attribute: string, mode: Mode):
 
 export async function fetchManifest(): Promise<ModelEntry[]> {
   const address = absolute(MANIFEST);
-  let manifest: { models?: ModelEntry[] };
+  let manifest: unknown;
   try {
     manifest = await fetchJson(address);
   } catch (error) {
     if (error instanceof Problem && error.code === "offline") throw error;
     throw new Problem("models-missing", MANIFEST);
   }
-  if (!manifest.models?.length) throw new Problem("models-missing", `${MANIFEST} is empty`);
-  return manifest.models;
+  const entries = readAs(MANIFEST, () => readManifest(manifest));
+  if (entries.length === 0) throw new Problem("models-missing", `${MANIFEST} is empty`);
+  return entries;
 }
 
 export async function fetchGenerator(
   entry: ModelEntry,
   progress: Progress,
 ): Promise<{ files: ModelFiles; check: Check }> {
-  const address = new URL(entry.path, absolute(MANIFEST)).href;
+  const address = readAs(MANIFEST, () => new URL(entry.path, absolute(MANIFEST)).href);
+  const checkAddress = new URL("check.json", address).href;
   const [files, stored] = await Promise.all([
     fetchModel(address, undefined, progress),
-    fetchJson(new URL("check.json", address).href),
+    fetchJson(checkAddress),
   ]);
-  const check = {
-    size: stored.size,
-    crop: Float32Array.from(fromBase64(stored.image), (value) => value / 127.5 - 1),
-    residual: new Float32Array(fromBase64(stored.residual).buffer),
-    tolerance: stored.tolerance,
-  };
-  return { files, check };
+  return { files, check: readAs(checkAddress, () => readCheck(stored, entry.size)) };
 }
 
 export function fetchDetector(progress: Progress): Promise<ModelFiles> {
@@ -104,15 +101,11 @@ async function fetchModel(
   progress: Progress,
 ): Promise<ModelFiles> {
   const json = await fetchJson(address);
-  const groups: { paths: string[]; weights: ModelFiles["weightSpecs"] }[] = json.weightsManifest;
-  if (!json.modelTopology || !Array.isArray(groups)) {
-    throw new Problem("model-broken", `${address} is not a TensorFlow.js graph model`);
-  }
-  const weightSpecs = groups.flatMap((group) => group.weights);
+  const graph = readAs(address, () => readGraph(json));
+  const { topology, weightSpecs, bytes: total } = graph;
   const addresses = weights
     ? [weights]
-    : groups.flatMap((group) => group.paths.map((path) => new URL(path, address).href));
-  const total = weightSpecs.reduce((sum, spec) => sum + bytesOf(spec), 0);
+    : readAs(address, () => graph.paths.map((path) => new URL(path, address).href));
   const parts: Uint8Array[] = [];
   let loaded = 0;
   for (const part of addresses) {
@@ -126,6 +119,7 @@ async function fetchModel(
       parts.push(value);
       loaded += value.length;
       progress(loaded, total);
+      if (loaded > total) await reader.cancel(); // or it may go on for ever
     }
   }
   if (loaded !== total) {
@@ -137,18 +131,7 @@ async function fetchModel(
     joined.set(part, offset);
     offset += part.length;
   }
-  return { topology: json.modelTopology, weightSpecs, weights: joined.buffer };
-}
-
-/** Bytes of one weight in the file, where "quantization" may store it in fewer. */
-function bytesOf(spec: {
-  shape: number[];
-  dtype: string;
-  quantization?: { dtype: string };
-}): number {
-  const sizes: Record<string, number> = { uint8: 1, bool: 1, uint16: 2, float16: 2 };
-  const stored = spec.quantization?.dtype ?? spec.dtype;
-  return spec.shape.reduce((product, side) => product * side, sizes[stored] ?? 4);
+  return { topology, weightSpecs, weights: joined.buffer };
 }
 
 async function request(address: string): Promise<Response> {
@@ -162,7 +145,7 @@ async function request(address: string): Promise<Response> {
   return response;
 }
 
-async function fetchJson(address: string): Promise<any> {
+async function fetchJson(address: string): Promise<unknown> {
   const response = await request(address);
   const text = await response.text();
   try {
@@ -178,6 +161,11 @@ function absolute(address: string): string {
   return new URL(address, document.baseURI).href;
 }
 
-function fromBase64(text: string): Uint8Array {
-  return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+/** Read a file's contents; what is wrong with them is said with its address. */
+function readAs<Result>(address: string, read: () => Result): Result {
+  try {
+    return read();
+  } catch (error) {
+    throw new Problem("model-broken", `${address}: ${(error as Error).message}`);
+  }
 }

@@ -49,7 +49,7 @@ const WORDS = {
     advice: "Use a picture in which a face looks towards the camera, upright, well lit and not small.",
   },
   "too-dark": {
-    title: "It is too dark to see a face.",
+    title: "It is too dark to see a face well.",
     advice: "Turn on a light in front of you, or use a brighter picture.",
   },
   "face-small": {
@@ -74,7 +74,8 @@ const WORDS = {
   },
   "no-backend": {
     title: "This browser could not compute the model's stored answer.",
-    advice: "Use a current version of Chrome, Edge, Firefox or Safari.",
+    advice:
+      "Use a current version of Chrome, Edge, Firefox or Safari. Where they all fail, the model is broken: export it again.",
   },
   "gpu-lost": {
     title: "The graphics processor was taken away from this page.",

@@ -21,7 +21,7 @@ export interface CameraControl {
   stop(): void;
   setMirror(mirror: boolean): void;
   setLive(live: boolean): void;
-  /** Take the frame that is shown now. */
+  /** Take the frame that is shown now, if there has been one. */
   take(): ImageBitmap | undefined;
 }
 
@@ -60,7 +60,9 @@ export function useCamera(fail: (error: unknown) => void, clear: () => void): Ca
           stop();
           fail(new Problem("camera-lost"));
         };
-        await player.play();
+        // Not awaited: it waits for the first frame, and a camera may never send one. Whoever wants
+        // frames finds out.
+        player.play().catch(() => {});
         const devices = await cameras();
         if (video.current !== player) return;
         setCamera({
@@ -101,7 +103,8 @@ export function useCamera(fail: (error: unknown) => void, clear: () => void): Ca
     },
     setLive: (live) => setCamera((state) => state && { ...state, live }),
     take: useCallback(
-      () => (video.current ? photoFromVideo(video.current, mirror.current) : undefined),
+      () =>
+        video.current?.videoWidth ? photoFromVideo(video.current, mirror.current) : undefined,
       [],
     ),
   };

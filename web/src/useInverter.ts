@@ -54,13 +54,19 @@ export function useInverter(firstSample: string): Inverter {
   const strengthNow = useRef(1);
   const results = useRef(0);
   const films = useRef(0);
+  const [opening, setOpening] = useState(false);
+  const opened = useRef(0);
 
   const fail = useCallback((error: unknown) => setProblem(asProblem(error)), []);
   const clear = useCallback(() => setProblem(undefined), []);
-  const models = useModels(fail, clear);
+  // Kept apart: opening another photo does not bring a missing model back.
+  const [modelProblem, setModelProblem] = useState<Problem>();
+  const failModels = useCallback((error: unknown) => setModelProblem(asProblem(error)), []);
+  const clearModels = useCallback(() => setModelProblem(undefined), []);
+  const models = useModels(failModels, clearModels);
   const control = useCamera(fail, clear);
   const { ready, mode, needed, only } = models;
-  const { camera, video, take, stop } = control;
+  const { camera, video, take, start, stop } = control;
 
   const readyAt = useMemo(() => (ready ? performance.now() : 0), [ready]);
   const run = useCallback(
@@ -135,7 +141,8 @@ export function useInverter(firstSample: string): Inverter {
           else clear();
         }
         if (silent) continue;
-        const frame = take()!;
+        const frame = take();
+        if (!frame) continue;
         const done = await run(frame, { film, at: performance.now() });
         await nextFrame();
         if (!current) return;
@@ -186,17 +193,32 @@ export function useInverter(firstSample: string): Inverter {
     [ready, failUnlessLost],
   );
 
+  // Of two pictures that are asked for, the later one is shown, whichever is there first.
   const open = useCallback(
     async (picture: Promise<ImageBitmap>) => {
+      const number = ++opened.current;
       stop();
       clear();
+      setOpening(true);
       try {
-        setPhoto(await picture);
+        const photo = await picture;
+        if (number === opened.current) setPhoto(photo);
+        else photo.close();
       } catch (error) {
-        fail(error);
+        if (number === opened.current) fail(error);
+      } finally {
+        if (number === opened.current) setOpening(false);
       }
     },
     [fail, clear, stop],
+  );
+  const startCamera = useCallback<Inverter["startCamera"]>(
+    (wanted) => {
+      opened.current++;
+      setOpening(false);
+      start(wanted);
+    },
+    [start],
   );
   const openSample = useCallback((address: string) => open(photoFromAddress(address)), [open]);
   const openFile = useCallback((file: File) => open(photoFromFile(file, file.name)), [open]);
@@ -208,8 +230,8 @@ export function useInverter(firstSample: string): Inverter {
 
   return {
     ...models,
-    busy,
-    problem,
+    busy: busy || opening,
+    problem: problem ?? modelProblem,
     shown,
     camera,
     framesPerSecond,
@@ -218,7 +240,7 @@ export function useInverter(firstSample: string): Inverter {
     openSample,
     openFile,
     fail,
-    startCamera: control.start,
+    startCamera,
     stopCamera: stop,
     setMirror: control.setMirror,
     setStrength(value) {
@@ -227,10 +249,15 @@ export function useInverter(firstSample: string): Inverter {
       if (!live && shown?.result) composite(shown.photo);
     },
     setLive(value) {
-      if (!value) setPhoto(take());
+      const frame = value ? undefined : take();
+      if (!value && !frame) return; // the camera has shown nothing yet
+      if (frame) setPhoto(frame);
       control.setLive(value);
     },
-    tryAgain: () => models.retry(problem?.code === "crashed" || problem?.code === "gpu-lost"),
+    tryAgain() {
+      clear();
+      models.retry(problem?.code === "crashed" || modelProblem?.code === "gpu-lost");
+    },
   };
 }
 

@@ -79,6 +79,10 @@ const tasks: { [Name in TaskName]: (...p: Parameters<Tasks[Name]>) => Promise<un
     const start = performance.now();
     const residual = await edit(model, check.crop, check.size);
     const milliseconds = performance.now() - start;
+    if (residual.length !== check.residual.length) {
+      model.dispose();
+      throw new Error(`${residual.length} numbers come out, not ${check.residual.length}`);
+    }
     let difference = 0;
     residual.forEach((value, i) => {
       const off = Math.abs(value - check.residual[i]);

@@ -13,13 +13,17 @@ interface Properties {
 
 /** The picture before (left of the slider) and after (right of it), at its full resolution. */
 export function Compare({ shown, loading, busy, live, after }: Properties) {
-  const [split, setSplit] = useState(50);
+  // Where the user has put the slider, on this photo or in this film.
+  const [chosen, setChosen] = useState<number>();
+  const [found, setFound] = useState(false);
   const before = useRef<HTMLCanvasElement>(null);
   const drawn = useRef<ImageBitmap>(undefined);
   const { width, height } = shown?.photo ?? { width: 4, height: 3 };
 
-  // Who looks at themselves wants to see the whole face with the edit.
-  useEffect(() => setSplit(live ? 0 : 50), [live]);
+  const about = live ? undefined : shown?.photo;
+  useEffect(() => setChosen(undefined), [live, about]);
+  // A face in motion would move the slider.
+  const split = chosen ?? (live ? 0 : leftOfEdits(shown));
 
   useLayoutEffect(() => {
     if (!shown) return;
@@ -42,13 +46,21 @@ export function Compare({ shown, loading, busy, live, after }: Properties) {
           {split < 85 && <span className="tag right">After</span>}
           <div className="line" />
           <div className="knob" />
+          {!found && (
+            <span className="tag drag" aria-hidden="true">
+              Drag to compare
+            </span>
+          )}
           <input
             type="range"
             min="0"
             max="100"
             value={split}
             aria-label="Share of the picture that shows before"
-            onChange={(event) => setSplit(Number(event.target.value))}
+            onChange={(event) => {
+              setChosen(Number(event.target.value));
+              setFound(true);
+            }}
           />
         </>
       )}
@@ -57,6 +69,15 @@ export function Compare({ shown, loading, busy, live, after }: Properties) {
       )}
     </div>
   );
+}
+
+/**
+ * Where the slider starts, in percent of the width: close to the left of what has changed, so that
+ * the edit is seen whole, and the slider beside it.
+ */
+function leftOfEdits(shown?: Shown): number {
+  const left = shown?.result?.patches.map(({ x }) => (x / shown.photo.width) * 100) ?? [];
+  return Math.floor(Math.min(50, ...left)) * (left.length && 1);
 }
 
 function draw(canvas: HTMLCanvasElement, photo: ImageBitmap): CanvasRenderingContext2D {

@@ -4,6 +4,7 @@ import { canCopy, canRecord, clipSuffix, copyPicture, download, pngOf, record } 
 import type { Recording } from "../keep";
 import { asProblem, Problem } from "../problems";
 import type { Inverter } from "../useInverter";
+import { Notice } from "./Notice";
 
 interface Properties {
   inverter: Inverter;
@@ -15,8 +16,8 @@ const LONGEST_CLIP = 15; // seconds
 
 /** Take the result along. */
 export function Keep({ inverter, picture }: Properties) {
-  const { attribute, mode, shown, camera, fail } = inverter;
-  const [said, setSaid] = useState("");
+  const { attribute, mode, shown, camera } = inverter;
+  const [answer, setAnswer] = useState<string | Problem>();
   const [recording, setRecording] = useState<Recording>();
   const current = useRef<Recording>(undefined);
   const live = camera?.live ?? false;
@@ -26,14 +27,13 @@ export function Keep({ inverter, picture }: Properties) {
   useEffect(() => {
     if (!live) current.current?.stop();
   }, [live]);
-  useEffect(() => setSaid(""), [shown?.photo]);
+  // The answer is about this photo; live, where each frame is a new one, it stays.
+  const about = live ? undefined : shown?.photo;
+  useEffect(() => setAnswer(undefined), [live, about]);
 
   async function attempt(work: () => Promise<string>): Promise<void> {
-    try {
-      setSaid(await work());
-    } catch (error) {
-      fail(asProblem(error));
-    }
+    setAnswer(undefined); // or the same answer twice would look like none
+    setAnswer(await work().catch(asProblem));
   }
 
   async function recordClip(): Promise<string> {
@@ -88,8 +88,11 @@ export function Keep({ inverter, picture }: Properties) {
           </button>
         ))}
       <span role="status" className="said">
-        {recording ? `Recording, at most ${LONGEST_CLIP} seconds…` : said}
+        {recording
+          ? `Recording, at most ${LONGEST_CLIP} seconds…`
+          : typeof answer === "string" && answer}
       </span>
+      {answer instanceof Problem && <Notice problem={answer} />}
     </div>
   );
 }

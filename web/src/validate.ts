@@ -1,0 +1,132 @@
+/**
+ * Look through the files of a model before anything is built from them: what is wrong is then said
+ * with the place where it is, and a file that is nonsense, or malicious, goes no further.
+ *
+ * Each function throws an Error that says what is wrong.
+ */
+
+import type { Check, Direction, ModelEntry, ModelFiles } from "./models";
+
+type Unknown = Record<string, unknown>;
+
+/** Bytes that one number takes in a file of weights. */
+const BYTES: Record<string, number> = {
+  float32: 4,
+  int32: 4,
+  complex64: 8,
+  float16: 2,
+  uint16: 2,
+  uint8: 1,
+  bool: 1,
+};
+/** A face crop larger than this is no face crop. */
+const LARGEST_CROP = 1024;
+
+export function readManifest(json: unknown): ModelEntry[] {
+  const { models } = objectOf(json, "the manifest");
+  if (!Array.isArray(models)) throw new Error('"models" is no list');
+  return models.map((model, i) => {
+    const entry = objectOf(model, `model ${i + 1}`);
+    for (const key of ["attribute", "path", "network", "data", "licence"]) {
+      if (typeof entry[key] !== "string") wrong(`model ${i + 1}: "${key}"`, entry[key]);
+    }
+    for (const key of ["bytes", "parameters"]) {
+      if (typeof entry[key] !== "number") wrong(`model ${i + 1}: "${key}"`, entry[key]);
+    }
+    if (!isCount(entry.size) || entry.size > LARGEST_CROP || entry.size === 0) {
+      wrong(`model ${i + 1}: "size"`, entry.size);
+    }
+    if (!(["add", "remove"] as unknown[]).includes(entry.direction as Direction)) {
+      wrong(`model ${i + 1}: "direction"`, entry.direction);
+    }
+    return entry as unknown as ModelEntry;
+  });
+}
+
+/** A model.json, all but the weights themselves. */
+export function readGraph(json: unknown): {
+  topology: object;
+  weightSpecs: ModelFiles["weightSpecs"];
+  paths: string[];
+  /** How many bytes of weights there have to be. */
+  bytes: number;
+} {
+  const { modelTopology, weightsManifest } = objectOf(json, "it");
+  const { node } = objectOf(modelTopology, '"modelTopology"');
+  if (!Array.isArray(node)) throw new Error('"modelTopology" has no nodes');
+  if (!Array.isArray(weightsManifest)) throw new Error('"weightsManifest" is no list');
+  const groups = weightsManifest.map((group) => objectOf(group, "a group of weights"));
+  const paths = groups.flatMap((group) => listOf(group.paths, '"paths"'));
+  const stray = paths.find((path) => typeof path !== "string");
+  if (stray !== undefined) wrong("a path of weights", stray);
+  const specs = groups.flatMap((group) => listOf(group.weights, '"weights"'));
+  const bytes = specs.reduce<number>((sum, spec) => sum + bytesOf(spec), 0);
+  return {
+    topology: modelTopology as object,
+    weightSpecs: specs as ModelFiles["weightSpecs"],
+    paths: paths as string[],
+    bytes,
+  };
+}
+
+/** A check.json, for face crops of this size. */
+export function readCheck(json: unknown, size: number): Check {
+  const stored = objectOf(json, "it");
+  if (stored.size !== size) wrong('"size"', stored.size);
+  const { tolerance } = stored;
+  if (typeof tolerance !== "number") return wrong('"tolerance"', tolerance);
+  const numbers = size * size * 3;
+  const image = fromBase64(stored.image, "image", numbers);
+  const residual = fromBase64(stored.residual, "residual", numbers * 4);
+  return {
+    size,
+    crop: Float32Array.from(image, (value) => value / 127.5 - 1),
+    residual: new Float32Array(residual.buffer),
+    tolerance,
+  };
+}
+
+/** Bytes of one weight in the file, where "quantization" may store it in fewer. */
+function bytesOf(spec: unknown): number {
+  const { name, shape, dtype, quantization } = objectOf(spec, "a weight");
+  if (typeof name !== "string") wrong("a weight's name", name);
+  if (!Array.isArray(shape) || !shape.every(isCount)) {
+    return wrong(`the shape of weight ${name}`, shape);
+  }
+  const stored = quantization ? objectOf(quantization, '"quantization"').dtype : dtype;
+  if (typeof stored !== "string" || !Object.hasOwn(BYTES, stored)) {
+    return wrong(`the dtype of weight ${name}`, stored);
+  }
+  return shape.reduce((product, side) => product * side, BYTES[stored]);
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 0;
+}
+
+function objectOf(value: unknown, what: string): Unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new Error(`${what} is no object`);
+  }
+  return value as Unknown;
+}
+
+function listOf(value: unknown, what: string): unknown[] {
+  if (!Array.isArray(value)) throw new Error(`${what} is no list`);
+  return value;
+}
+
+function fromBase64(text: unknown, key: string, length: number): Uint8Array<ArrayBuffer> {
+  let bytes: Uint8Array<ArrayBuffer> | undefined;
+  try {
+    bytes = Uint8Array.from(atob(String(text)), (letter) => letter.charCodeAt(0));
+  } catch {
+    throw new Error(`"${key}" is no base64`);
+  }
+  if (bytes.length !== length) throw new Error(`"${key}": ${bytes.length} of ${length} bytes`);
+  return bytes;
+}
+
+function wrong(what: string, value: unknown): never {
+  throw new Error(`${what} is ${JSON.stringify(value)?.slice(0, 60)}`);
+}

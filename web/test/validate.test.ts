@@ -1,0 +1,72 @@
+import { describe, expect, it } from "vitest";
+
+import { readCheck, readGraph, readManifest } from "../src/validate";
+
+const entry = {
+  attribute: "glasses",
+  direction: "add",
+  path: "glasses-add/model.json",
+  size: 128,
+  bytes: 4,
+  parameters: 1,
+  network: "",
+  data: "",
+  licence: "",
+};
+const weight = { name: "w", shape: [2, 3], dtype: "float32" };
+const graph = (weights: unknown, paths: unknown[] = ["weights.bin"]) => ({
+  modelTopology: { node: [] },
+  weightsManifest: [{ paths, weights }],
+});
+const base64 = (bytes: number) => btoa("\0".repeat(bytes));
+const check = { size: 2, image: base64(12), residual: base64(48), tolerance: 0.02 };
+
+const PROTOTYPE = '{"__proto__": {"models": []}}';
+
+/** Files that an attacker, or a bug, could put in a model's place. */
+const HOSTILE: [name: string, read: () => unknown, words: string][] = [
+  ["a manifest that is null", () => readManifest(null), "no object"],
+  ["a manifest that is a list", () => readManifest([entry]), "no object"],
+  ["a list of models that is a number", () => readManifest({ models: 5 }), "no list"],
+  ["no model", () => readManifest({ models: [null] }), "model 1 is no object"],
+  ["a direction that there is not", () => withEntry({ direction: "up" }), '"direction" is "up"'],
+  ["an attribute in parts", () => withEntry({ attribute: { a: 1 } }), '"attribute"'],
+  ["a crop of a billion pixels", () => withEntry({ size: 1e9 }), "1000000000"],
+  ["a crop of no pixel", () => withEntry({ size: 0 }), '"size" is 0'],
+  ["a list in the prototype", () => readManifest(JSON.parse(PROTOTYPE)), "no list"],
+  ["no topology", () => readGraph({ weightsManifest: [] }), '"modelTopology" is no object'],
+  ["a Keras model", () => readGraph({ modelTopology: { model_config: {} } }), "no nodes"],
+  ["weights in no list", () => readGraph(graph({ length: 3 })), '"weights" is no list'],
+  ["a weight without a shape", () => withWeight({ shape: undefined }), "the shape of weight w"],
+  ["a negative shape", () => withWeight({ shape: [-1, -6] }), "[-1,-6]"],
+  ["half a side", () => withWeight({ shape: [0.5, 12] }), "[0.5,12]"],
+  ["words as a shape", () => withWeight({ shape: ["2", "3"] }), '["2","3"]'],
+  ["strings as weights", () => withWeight({ dtype: "string" }), "the dtype of weight w"],
+  ["a dtype out of the prototype", () => withWeight({ dtype: "constructor" }), "constructor"],
+  ["a weight without a name", () => withWeight({ name: 5 }), "name is 5"],
+  ["a path that is an object", () => readGraph(graph([], [{}])), "a path of weights is {}"],
+  ["a pair of another size", () => withCheck({ size: 4 }), '"size" is 4'],
+  ["a pair without a residual", () => withCheck({ residual: undefined }), '"residual"'],
+  ["a pair that is too short", () => withCheck({ image: base64(11) }), "11 of 12 bytes"],
+  ["a tolerance in words", () => withCheck({ tolerance: "all" }), '"tolerance" is "all"'],
+];
+const withCheck = (change: object) => readCheck({ ...check, ...change }, 2);
+const withEntry = (change: object) => readManifest({ models: [{ ...entry, ...change }] });
+const withWeight = (change: object) => readGraph(graph([{ ...weight, ...change }]));
+
+describe("the files of a model", () => {
+  it("are read where they are right", () => {
+    expect(readManifest({ models: [entry] })).toEqual([entry]);
+    const small = { ...weight, quantization: { dtype: "uint8" } };
+    expect(readGraph(graph([weight, small]))).toMatchObject({ bytes: 24 + 6 });
+    expect(readCheck(check, 2).crop).toEqual(new Float32Array(12).fill(-1));
+  });
+
+  it("may claim any number of bytes, which none is set aside for", () => {
+    expect(readGraph(graph([{ ...weight, shape: [1e9, 1e9] }])).bytes).toBe(4e18);
+  });
+
+  it.each(HOSTILE)("are refused in words: %s", (_, read, words) => {
+    expect(read).toThrow(words);
+  });
+});
