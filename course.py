@@ -34,6 +34,7 @@ COMMANDS = {
     "evaluate": "measure a trained pair on held-out faces",
     "export": "write a trained pair for the web page",
     "web": "build and open the web page: your own face, live",
+    "bench": "measure how fast the course is here [train|data|web|scale]",
     "test": "run the tests [--fast] [arguments for pytest]",
     "install": "make the environment and do nothing else",
     "lock": "pin the dependencies of pyproject.toml again (needs uv) [--upgrade]",

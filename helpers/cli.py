@@ -34,6 +34,13 @@ class Direction(str, Enum):
     remove = "remove"
 
 
+class Bench(str, Enum):
+    train = "train"
+    data = "data"
+    web = "web"
+    scale = "scale"
+
+
 AttributeOption = Annotated[
     str, typer.Option(help="glasses, hat, or any column of CelebA, such as Smiling.")
 ]
@@ -317,6 +324,47 @@ def evaluate(
     )
     say(markdown(report))
     say(f"Wrote {out}: report.json, report.md, and the pictures of both directions.")
+
+
+@app.command()
+def bench(
+    which: Annotated[
+        list[Bench] | None,
+        typer.Argument(
+            help="train: a training step, against PyTorch's if that is installed. data: reading "
+            "photos, and drawing faces. web: the page, stage by stage. scale: one device against "
+            "two.  [default: all of them]"
+        ),
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Turns of each that is compared.")] = 5,
+    batch: Annotated[int, typer.Option(min=1, help="Images of each side in a step.")] = 8,
+    size: SizeOption = 128,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="CelebA's folder. [default: the folder that CELEBA_DIR names, else JPEGs are "
+            "made of drawn faces]"
+        ),
+    ] = None,
+    json: Annotated[
+        Path | None, typer.Option(help="Write all figures to this file, as JSON.")
+    ] = None,
+) -> None:
+    """Measure how fast the course is here: what is compared takes turns, side by side."""
+    from . import bench as benches
+
+    names = list(dict.fromkeys(which)) if which else list(Bench)
+    benches.run(
+        [name.value for name in names],
+        rounds=rounds,
+        batch=batch,
+        size=size,
+        source=data or datasets.default_data(),
+        report=say,
+        out=json,
+    )
+    if json:
+        say(f"\nWrote {json}.")
 
 
 def main() -> None:

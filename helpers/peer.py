@@ -1,0 +1,260 @@
+"""The paper's train step once more, in PyTorch: what `course.py bench train` compares with.
+
+PyTorch is no dependency of the course. It is imported only when the comparison is asked for, and
+the message of `find_torch` says how to add it.
+"""
+
+import contextlib
+import importlib
+import itertools
+import sys
+
+import numpy as np
+
+from .errors import CourseError
+from .networks import GENERATED, LEAK, REAL_WITH, REAL_WITHOUT
+
+INSTALL = (
+    f"{sys.executable} -m pip install torch==2.13.0 --index-url "
+    "https://download.pytorch.org/whl/cpu"
+)
+
+
+class NoPeer(CourseError):
+    """There is no PyTorch to compare with; the message says how to add it."""
+
+
+def find_torch():
+    """Return the module torch.
+
+    Raises
+    ------
+    NoPeer
+        If it is not installed, or can't be loaded.
+    """
+    try:
+        return importlib.import_module("torch")
+    except (ImportError, OSError) as error:  # OSError: a library of its own is missing
+        raise NoPeer(
+            f"There is no PyTorch to compare with ({error}). To add it, for the processor only "
+            f"(about 200 MB):\n  {INSTALL}"
+        ) from error
+
+
+NORMS = ("group", "instance")
+
+
+def paper_step(models, recipe, precision: str = "float32", norm: str = "group"):
+    """Return the step ``(without, with) -> losses`` of the paper's networks in PyTorch.
+
+    As one would write it there for speed: eager, channels_last, autocast for bfloat16, gradients
+    of the network alone that is updated. It starts from the weights that `models` hold now, and
+    its losses are those of `training.make_train_step` on them, under the same names.
+
+    Parameters
+    ----------
+    models : training.Models
+        The paper's networks in Keras.
+    recipe : training.Recipe
+        Of separate updates, without masks and augmentation: ``RECIPES["paper"]``.
+    precision : {"float32", "bfloat16"}
+        What it multiplies in.
+    norm : {"group", "instance"}
+        Which of PyTorch's own computes the instance norm: group norm of one channel a group keeps
+        channels_last, instance norm does not, and which is faster depends on the precision.
+
+    Returns
+    -------
+    callable
+        Takes two float32 arrays (batch, size, size, 3) in [-1, 1], returns a dict of floats.
+
+    Raises
+    ------
+    NoPeer
+        If PyTorch is not installed.
+    """
+    torch = find_torch()
+    functional = torch.nn.functional
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    add, remove, discriminator = (_from_keras(torch, model, norm).to(device) for model in models)
+    networks = (add, remove, discriminator)
+
+    def adam(network, rate):
+        return torch.optim.Adam(network.parameters(), rate, (recipe.beta_1, recipe.beta_2))
+
+    optimizers = {
+        add: adam(add, recipe.learning_rate),
+        remove: adam(remove, recipe.learning_rate),
+        discriminator: adam(discriminator, recipe.discriminator_rate),
+    }
+    steps = {network: itertools.count(1) for network in networks}
+
+    def autocast():
+        if precision == "float32":
+            return contextlib.nullcontext()
+        return torch.autocast(device, torch.bfloat16)
+
+    def update(network, terms):
+        optimizer = optimizers[network]
+        optimizer.zero_grad(set_to_none=True)
+        sum(terms.values()).backward()
+        # Keras adds its epsilon before it corrects the second moment for the zeros it began with.
+        optimizer.param_groups[0]["eps"] = 1e-7 / (1 - recipe.beta_2 ** next(steps[network])) ** 0.5
+        optimizer.step()
+        return {name: value.detach() for name, value in terms.items()}
+
+    def only(network):
+        """Let gradients reach this network's weights alone: nobody computes what nobody uses."""
+        for each in networks:
+            each.requires_grad_(each is network)
+
+    def edit(image, residual):
+        return (image + residual).clamp(-1, 1)
+
+    def entropy(logits, target):
+        return functional.cross_entropy(
+            logits.float(), torch.full((len(logits),), target, device=device)
+        )
+
+    def l1(difference):  # of each image, in all
+        return difference.float().abs().sum() / len(difference)
+
+    def discriminator_terms(without, with_):
+        with torch.no_grad():
+            added, removed = edit(without, add(without)), edit(with_, remove(with_))
+            everything = torch.cat([with_, without, added, removed])
+        logits, _ = discriminator(everything)
+        targets = (REAL_WITH, REAL_WITHOUT, GENERATED, GENERATED)
+        parts = zip(logits.chunk(4), targets, strict=True)
+        return {"discriminator": sum(entropy(part, target) for part, target in parts)}
+
+    def generator_terms(there, back, image, target, source):
+        residual = there(image)
+        edited = edit(image, residual)
+        returned = edit(edited, back(edited))
+        logits, phi = discriminator(torch.cat([edited, returned]))
+        logits_edited, logits_back = logits.chunk(2)
+        with torch.no_grad():
+            phi_image = discriminator(image)[1]
+        return {
+            "gan": recipe.gan * entropy(logits_edited, target),
+            "dual": recipe.dual * entropy(logits_back, source),
+            "pixel": recipe.pixel * l1(residual),
+            "perceptual": recipe.perceptual * l1(phi.chunk(2)[0] - phi_image),
+        }
+
+    def step(without, with_):
+        without, with_ = (
+            torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2)
+            for images in (without, with_)
+        )  # channels_last, as they lie in memory
+        only(discriminator)
+        with autocast():
+            terms = discriminator_terms(without, with_)
+        report = update(discriminator, terms)
+        for direction, there, back, image, target, source in (
+            ("add", add, remove, without, REAL_WITH, REAL_WITHOUT),
+            ("remove", remove, add, with_, REAL_WITHOUT, REAL_WITH),
+        ):
+            only(there)
+            with autocast():
+                terms = generator_terms(there, back, image, target, source)
+            done = update(there, terms)
+            report |= {f"{direction}/{name}": value for name, value in done.items()}
+        return {name: float(value) for name, value in report.items()}
+
+    return step
+
+
+def _from_keras(torch, model, norm):
+    """Return a paper generator or discriminator as a module with the same weights."""
+    from keras import layers
+
+    nn = torch.nn
+    functional = nn.functional
+
+    class Convolution(nn.Module):
+        """TensorFlow's padding "same", which puts what can't be halved to the right and below."""
+
+        def __init__(self, layer):
+            super().__init__()
+            kernel, bias = map(np.asarray, layer.get_weights())
+            self.weight = _parameter(torch, kernel.transpose(3, 2, 0, 1))
+            self.bias = _parameter(torch, bias)
+            self.stride = layer.strides[0]
+            # Of an even image: at stride 2, one less than at stride 1 has to be added.
+            total = kernel.shape[0] - self.stride
+            self.before, self.after = total // 2, total - total // 2
+
+        def forward(self, x):
+            if self.before != self.after:
+                x = functional.pad(x, (self.before, self.after) * 2)
+            padding = self.before if self.before == self.after else 0
+            return functional.conv2d(x, self.weight, self.bias, self.stride, padding)
+
+    class Deconvolution(nn.Module):
+        def __init__(self, layer):
+            super().__init__()
+            kernel, bias = map(np.asarray, layer.get_weights())
+            self.weight = _parameter(torch, kernel.transpose(3, 2, 0, 1))
+            self.bias = _parameter(torch, bias)
+
+        def forward(self, x):
+            x = functional.conv_transpose2d(x, self.weight, self.bias, 2)
+            return x[:, :, :-1, :-1]
+
+    class Normalization(nn.Module):
+        def __init__(self, layer):
+            super().__init__()
+            self.scale, self.shift = (_parameter(torch, w) for w in layer.get_weights())
+            self.epsilon = layer.epsilon
+
+        def forward(self, x):
+            affine = {"weight": self.scale, "bias": self.shift, "eps": self.epsilon}
+            if norm == "group":
+                return functional.group_norm(x, len(self.scale), **affine)
+            return functional.instance_norm(x, **affine)
+
+    class Dense(nn.Module):
+        def __init__(self, layer):
+            super().__init__()
+            kernel, bias = map(np.asarray, layer.get_weights())
+            self.weight, self.bias = _parameter(torch, kernel.T), _parameter(torch, bias)
+
+        def forward(self, x):
+            return functional.linear(x.float(), self.weight, self.bias)
+
+    made = []  # what each layer becomes, in the order of the forward pass
+    for layer in model.layers:
+        if isinstance(layer, layers.Conv2DTranspose):
+            made.append(Deconvolution(layer))
+        elif isinstance(layer, layers.Conv2D):
+            made.append(Convolution(layer))
+        elif layer.name.endswith("_norm"):
+            made.append(Normalization(layer))
+        elif layer.name.endswith("_leak"):
+            made.append(nn.LeakyReLU(LEAK, inplace=True))
+        elif layer.name == "flatten":
+            made.append(nn.Flatten())
+        elif layer.name == "logits":
+            made.append(Dense(layer))
+    phi_at = 6  # after two blocks of three comes the third convolution
+
+    class Generator(nn.Sequential):
+        def forward(self, x):
+            return super().forward(x).float()
+
+    class Discriminator(nn.Sequential):
+        def forward(self, x):
+            for place, layer in enumerate(self):
+                x = layer(x)
+                if place == phi_at:
+                    phi = x.float()
+            return x, phi
+
+    kind = Discriminator if model.name == "discriminator" else Generator
+    return kind(*made).to(memory_format=torch.channels_last)
+
+
+def _parameter(torch, array):
+    return torch.nn.Parameter(torch.from_numpy(np.array(array, np.float32)))
