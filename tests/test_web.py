@@ -97,13 +97,6 @@ def test_alignment_fixture_is_what_python_computes():
             np.testing.assert_allclose(old[part], new[part], atol=1)
 
 
-def test_the_unit_tests_of_the_page_pass(page_folder):
-    from helpers.page import find_node
-
-    done = find_node().run("test", cwd=ROOT / "web")
-    assert done.returncode == 0, done.stdout
-
-
 # --- A model that needs no training ---------------------------------------------------------
 
 
@@ -227,6 +220,21 @@ def served(folder):
         thread.join(10)
 
 
+@contextlib.contextmanager
+def served_plainly(folder):
+    """Serve a folder as any static host does, to whatever name it is called by."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    handler = functools.partial(Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
 @pytest.fixture(scope="module")
 def site(stand_in_folder):
     with served(stand_in_folder) as address:
@@ -315,6 +323,13 @@ class Visit:
         notice = self.page.locator(".notice")
         notice.wait_for()
         return notice.get_attribute("data-problem"), notice.inner_text()
+
+    def wait_for_problem(self, code):
+        """Wait for this message; return its text. Nothing may look busy beside it."""
+        notice = self.page.locator(f"[data-problem={code}]")
+        notice.wait_for()
+        assert self.page.locator("progress, .busy").count() == 0
+        return notice.inner_text()
 
     def choose(self, name):
         before = int(self.data["result"])
@@ -421,26 +436,81 @@ def test_live_frames_leak_no_tensors(site, visit):
     assert live["tensors"] == still["tensors"]
 
 
-def test_refused_camera_is_explained(site, visit, playwright):
-    with contextlib.closing(launch(playwright, "--use-fake-device-for-media-stream")) as other:
-        visited = visit(site, browser=other)
-        visited.wait_for_result()
-        visited.page.get_by_role("button", name="Use camera").click()
-        code, words = visited.problem()
-        assert code == "camera-denied" and "Allow it" in words
-        # The way on: a photo still works, and the message goes away.
-        visited.page.get_by_role("button", name="Drawn face 4").click()
-        visited.page.locator(".notice").wait_for(state="detached")
+def test_copying_answers_in_live_mode(site, visit, browser):
+    visited = visit(site, permissions=["clipboard-read", "clipboard-write"])
+    visited.wait_for_result()
+    page = visited.page
+    page.get_by_role("button", name="Use camera").click()
+    page.get_by_text("Live.").wait_for()
+    page.get_by_role("button", name="Copy").click()
+    page.get_by_text("Copied the picture.").wait_for()
+    visited.wait_for_result(int(visited.data["result"]) + 3)
+    assert page.get_by_text("Copied the picture.").count() == 1
+    size = """navigator.clipboard.read()
+        .then(([item]) => item.getType("image/png"))
+        .then(createImageBitmap)
+        .then(({ width, height }) => [width, height])"""
+    assert page.evaluate(size) == [640, 480]
+    page.evaluate("delete window.ClipboardItem")
+    page.get_by_role("button", name="Copy").click()
+    assert "Download it" in visited.wait_for_problem("copy-failed")
+    assert page.get_by_text("Copied the picture.").count() == 0
+    page.get_by_role("button", name="Take a photo").click()
+    page.locator(".notice").wait_for(state="detached")
 
 
-def test_missing_camera_is_explained(site, visit, playwright):
-    flags = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream=device-count=0"]
-    with contextlib.closing(launch(playwright, *flags)) as other:
-        visited = visit(site, browser=other)
+# Cameras that cause trouble, in place of the browser's own until `healed`.
+BUSY = """const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+navigator.mediaDevices.getUserMedia = async (wanted) => {
+    if (window.healed) return open(wanted);
+    throw new DOMException("Could not start video source", "NotReadableError");
+};"""
+UNPLUGGED = """const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+navigator.mediaDevices.getUserMedia = async (wanted) => {
+    const stream = await open(wanted);
+    const [track] = stream.getVideoTracks();
+    if (!window.healed) setTimeout(() => track.dispatchEvent(new Event("ended")), 1000);
+    return stream;
+};"""
+SILENT = """const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+navigator.mediaDevices.getUserMedia = async (wanted) =>
+    window.healed ? open(wanted) : document.createElement("canvas").captureStream(0);"""
+REFUSED = ["--use-fake-device-for-media-stream"]  # and nobody there to allow it
+NONE = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream=device-count=0"]
+NAMED = "--host-resolver-rules=MAP page.test 127.0.0.1 , MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "script", "flags", "host"),
+    [
+        ("camera-denied", "Allow it", "", REFUSED, "127.0.0.1"),
+        ("camera-none", "No camera", "", NONE, "127.0.0.1"),
+        ("camera-insecure", "by https", "", [*FAKE_CAMERA, NAMED], "page.test"),
+        ("camera-busy", "Close the other program", BUSY, None, "127.0.0.1"),
+        ("camera-lost", "unplugged", UNPLUGGED, None, "127.0.0.1"),
+        ("camera-silent", "Open its cover", SILENT, None, "127.0.0.1"),
+    ],
+)
+def test_camera_that_does_not_work_is_explained(
+    stand_in_folder, visit, browser, playwright, code, words, script, flags, host
+):
+    with contextlib.ExitStack() as stack:
+        address = stack.enter_context(served_plainly(stand_in_folder)).replace("127.0.0.1", host)
+        using = stack.enter_context(launch(playwright, *flags)) if flags else browser
+        visited = visit(address, prepare=lambda page: page.add_init_script(script), browser=using)
+        page = visited.page
         visited.wait_for_result()
-        visited.page.get_by_role("button", name="Use camera").click()
-        code, words = visited.problem()
-        assert code == "camera-none" and "No camera" in words
+        page.get_by_role("button", name="Use camera").click()
+        assert words in visited.wait_for_problem(code)
+        # The ways on: a photo, and the camera again.
+        page.get_by_role("button", name="Drawn face 4").click()
+        page.locator(".notice").wait_for(state="detached")
+        number = int(visited.wait_for_result()["result"])
+        if script:
+            page.evaluate("window.healed = true")
+            page.get_by_role("button", name="Use camera").click()
+            page.get_by_text("Live.").wait_for()
+            assert visited.wait_for_result(number)["faces"] == "1"
 
 
 # --- Photos ---------------------------------------------------------------------------------
@@ -515,26 +585,135 @@ def test_every_face_of_a_group_is_edited(site, visit, astronaut, tmp_path):
         assert eyes > 3
 
 
-def test_bad_files_are_explained_and_the_page_goes_on(site, visit, tmp_path):
-    (tmp_path / "text.jpg").write_text("not a picture")
-    (tmp_path / "empty.png").write_bytes(b"")
+def test_the_later_of_two_photos_is_shown(site, visit):
+    """Even where the earlier one takes longer to come; and the camera comes after both."""
+    held = []
+    visited = visit(site)
+    page = visited.page
+    number = int(visited.wait_for_result()["result"])
+    page.route("**/face-2.jpg", lambda route: held.append(route))
+    page.get_by_role("button", name="Drawn face 2").click()
+    page.get_by_role("button", name="Drawn face 3").click()
+    visited.wait_for_result(number)
+    third = visited.picture("canvas.before")
+    page.get_by_role("button", name="Use camera").click()
+    page.get_by_text("Live.").wait_for()
+    page.get_by_role("button", name="Drawn face 2").click()
+    page.get_by_role("button", name="Drawn face 3").click()
+    number = int(visited.wait_for_result(number)["result"])
+    assert len(held) == 2
+    for route in held:
+        with page.expect_response("**/face-2.jpg"):
+            route.continue_()
+    page.wait_for_timeout(500)  # what should not happen would happen now
+    assert np.array_equal(visited.picture("canvas.before"), third)
+    assert visited.wait_for_result()["faces"] == "1"
+
+
+def test_slider_starts_beside_the_edit(site, visit, astronaut, tmp_path):
+    """The whole edit is seen, and that the picture can be compared is said until it was."""
+    Image.fromarray(astronaut).save(tmp_path / "astronaut.png")
+    visited = visit(site)
+    page = visited.page
+    visited.wait_for_result()
+    visited.wait_for_result(visited.upload(tmp_path / "astronaut.png"))
+    slider = page.get_by_role("slider", name="Share of the picture")
+    before, after = visited.before_and_after()
+    changed = np.flatnonzero((before != after).any(axis=(0, 2)))
+    start = int(slider.input_value())
+    assert 10 < start <= 100 * changed.min() / 512
+    clip = page.eval_on_selector("canvas.after", "canvas => getComputedStyle(canvas).clipPath")
+    assert f"{start}%" in clip
+    assert page.get_by_text("Drag to compare").count() == 1
+    slider.fill("70")
+    assert page.get_by_text("Drag to compare").count() == 0
+    page.get_by_role("button", name="Drawn face 2").click()
+    visited.wait_for_result()
+    assert int(slider.input_value()) < 50
+
+
+def scene(face, side, place, canvas=(640, 480), light=1.0):
+    """Put a face of so many pixels into a larger picture."""
+    picture = Image.new("RGB", canvas, (120, 130, 140))
+    picture.paste(face.resize((side, side), Image.Resampling.LANCZOS), place)
+    return picture.point(lambda value: int(value * light))
+
+
+# What is offered to the page: the message that comes, and words in it.
+PICTURES = {
+    "text.jpg": ("photo-unreadable", "text.jpg"),
+    "empty.png": ("photo-empty", "empty.png"),
+    "cut.jpg": ("photo-unreadable", "cut.jpg"),
+    "phone.heic": ("photo-heic", "most compatible"),
+    "hills.png": ("no-face", "looks towards the camera"),
+    "night.png": ("too-dark", "Turn on a light"),
+    # Edited all the same:
+    "dim.png": ("too-dark", "Turn on a light"),
+    "far.png": ("face-small", "Come closer"),
+    "half.png": ("face-cut", "into the middle"),
+}
+
+
+@pytest.fixture(scope="module")
+def pictures(astronaut, tmp_path_factory):
+    """Write every file of PICTURES."""
+    folder = tmp_path_factory.mktemp("pictures")
+    (folder / "text.jpg").write_text("not a picture")
+    (folder / "empty.png").write_bytes(b"")
+    (folder / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200))
     y, x = np.mgrid[:300, :400]
     hills = np.stack([x / 2, 90 + 40 * np.sin(x / 40) + y / 4, y / 2], -1).clip(0, 255)
-    Image.fromarray(hills.astype(np.uint8)).save(tmp_path / "hills.png")
-    expected = {
-        "text.jpg": ("photo-unreadable", "text.jpg"),
-        "empty.png": ("photo-empty", "empty.png"),
-        "hills.png": ("no-face", "looks towards the camera"),
-    }
+    Image.fromarray(hills.astype(np.uint8)).save(folder / "hills.png")
+    Image.fromarray((hills / 12).astype(np.uint8)).save(folder / "night.png")
+    face = Image.fromarray(astronaut).crop((110, 0, 340, 230))
+    face.save(folder / "cut.jpg")
+    whole = (folder / "cut.jpg").read_bytes()
+    (folder / "cut.jpg").write_bytes(whole[:100])
+    scene(face, 230, (205, 125), light=0.12).save(folder / "dim.png")
+    scene(face, 60, (300, 200)).save(folder / "far.png")
+    scene(face, 230, (-80, 125)).save(folder / "half.png")
+    return folder
+
+
+def test_every_picture_gets_its_message_and_the_page_goes_on(site, visit, pictures):
     visited = visit(site)
     visited.wait_for_result()
-    for name, (code, words) in expected.items():
-        visited.upload(tmp_path / name)
-        visited.page.locator(f"[data-problem={code}]").wait_for()
-        assert words in visited.problem()[1]
-    visited.page.get_by_role("button", name="Drawn face 2").click()
-    visited.page.locator(".notice").wait_for(state="detached")
-    assert visited.wait_for_result()["faces"] == "1"
+    for name, (code, words) in PICTURES.items():
+        number = visited.upload(pictures / name)
+        assert words in visited.wait_for_problem(code), name
+        if code == "too-dark" or not code.startswith("photo"):
+            visited.page.wait_for_function(
+                "n => document.querySelector('main').dataset.result > n", arg=number
+            )
+        edited = name in ("dim.png", "far.png", "half.png")
+        assert visited.data["state"] == ("ready" if edited else "problem"), name
+        assert not edited or visited.data["faces"] == "1", name
+        visited.page.get_by_role("button", name="Drawn face 2").click()
+        visited.page.locator(".notice").wait_for(state="detached")
+        assert visited.wait_for_result()["faces"] == "1", name
+
+
+def test_unusual_pictures_are_edited(site, visit, astronaut, tmp_path):
+    face = Image.fromarray(astronaut)
+    # 50 megapixels: reduced to what every browser's canvas can hold.
+    face.resize((7072, 7072), Image.Resampling.BILINEAR).save(tmp_path / "huge.jpg", quality=80)
+    see_through = face.convert("RGBA")
+    see_through.paste((255, 0, 0, 0), (400, 0, 512, 512))
+    see_through.save(tmp_path / "alpha.png")
+    second = Image.new("RGB", (512, 512), "blue")
+    face.save(tmp_path / "film.gif", save_all=True, append_images=[second], duration=20, loop=0)
+    visited = visit(site)
+    visited.wait_for_result()
+    for name, side in {"huge.jpg": 4096, "alpha.png": 512, "film.gif": 512}.items():
+        assert visited.wait_for_result(visited.upload(tmp_path / name))["faces"] == "1", name
+        before, after = visited.before_and_after()
+        assert before.shape == (side, side, 3)
+        eyes, elsewhere = change_around_eyes(before, after, EYES_AND_MOUTH * side / 512)
+        assert eyes > 3 and elsewhere == 0, name
+        if name == "alpha.png":
+            assert (before[:, 410:] == 255).all()
+        if name == "film.gif":  # its first frame
+            assert np.abs(before - astronaut.astype(int)).mean() < 12
 
 
 # --- Models ---------------------------------------------------------------------------------
@@ -642,22 +821,14 @@ def test_any_static_host_will_do_and_nothing_can_leave(stand_in_folder, visit, t
     (tmp_path / "some").mkdir()
     shutil.copytree(stand_in_folder, tmp_path / "some" / "where")
 
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-    handler = functools.partial(Quiet, directory=str(tmp_path))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        origin = f"http://127.0.0.1:{server.server_port}"
+    with served_plainly(tmp_path) as origin:
         visited = visit(origin, query="some/where/?backend=wasm")
         assert visited.wait_for_result()["faces"] == "1"
         visited.nothing_left()
-        elsewhere = f"http://localhost:{server.server_port}/"
+        elsewhere = origin.replace("127.0.0.1", "localhost")
         assert visited.page.evaluate(VIOLATION, elsewhere) == "connect-src"
         (worker,) = visited.page.workers
         assert worker.evaluate(VIOLATION, elsewhere) == "connect-src"
-        server.shutdown()
 
 
 def test_page_opened_as_a_file_says_what_to_do(stand_in_folder, browser):

@@ -145,6 +145,7 @@ function statusWords(inverter: Inverter): string {
   if (busy) return "Looking for the face…";
   const result = shown?.result;
   if (!result || (problem && !camera?.live)) return "";
+  if (camera?.live && !shown.live) return problem ? "" : "Waiting for the camera…";
   const { directions, hint } = result;
   const after = lost && engine ? ` ${lost}; now ${engine.backend} computes.` : "";
   if (camera?.live) {

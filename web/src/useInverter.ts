@@ -12,6 +12,8 @@ import type { Order } from "./worker";
 export interface Shown {
   photo: ImageBitmap;
   result?: Inverted;
+  /** Whether it is a frame of the camera's film. */
+  live: boolean;
   /** How many results there have been. */
   number: number;
   /** From the picture being there to the result being there. */
@@ -82,7 +84,8 @@ export function useInverter(firstSample: string): Inverter {
       const result = await ready!.invert(order, await createImageBitmap(picture));
       const now = performance.now();
       setFirstResult((first) => first ?? Math.round(now - readyAt));
-      return { photo: picture, result, number: ++results.current, milliseconds: now - start };
+      const number = ++results.current;
+      return { photo: picture, live: !!live, result, number, milliseconds: now - start };
     },
     [ready, mode, needed, readyAt],
   );
@@ -97,7 +100,7 @@ export function useInverter(firstSample: string): Inverter {
   // Edit the picture, whenever it or the model changes.
   useEffect(() => {
     if (!photo) return;
-    setShown({ photo, number: results.current, milliseconds: 0 });
+    setShown({ photo, live: false, number: results.current, milliseconds: 0 });
     if (!ready) return;
     let current = true;
     setBusy(true);
