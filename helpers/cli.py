@@ -248,12 +248,18 @@ def export(
     / "web"
     / "public"
     / "models",
+    judge: Annotated[
+        Path,
+        typer.Option(
+            "--classifier", help="Tells the page whether the attribute is there, to invert it."
+        ),
+    ] = ROOT / "weights" / "classifier-a.npz",
 ) -> None:
     """Export both directions to TensorFlow.js for the page, and check them against Keras."""
     from tqdm.auto import tqdm
 
+    from . import classifier, inverter, training
     from . import export as exporting
-    from . import inverter, training
 
     with tqdm(training.DIRECTIONS, desc="exporting", unit="model") as directions:
         for direction in directions:
@@ -263,7 +269,17 @@ def export(
             exporting.export_generator(generator, folder, card)
             worst = exporting.check_export(folder)
             directions.write(f"{folder}: differs from Keras by at most {worst:.5f}")
-    exporting.write_manifest(out)
+    there = {entry["attribute"] for entry in exporting.write_manifest(out)["models"]}
+    model, card = classifier.load(judge)
+    known = sorted(name for name in there if datasets.column_name(name) in card["columns"])
+    if known:
+        folder = out / "classifier"
+        exporting.export_classifier(model, folder, card, known)
+        worst = exporting.check_export(folder)
+        say(f"{folder}, for {' and '.join(known)}: differs from Keras by at most {worst:.5f}")
+        exporting.write_manifest(out)
+    if datasets.short_name(attribute) not in known:
+        say(f"{judge.name} does not know {attribute}: the page will add and remove, not invert.")
 
 
 @app.command()

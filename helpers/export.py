@@ -42,7 +42,7 @@ def export_generator(generator: keras.Model, out: Path, card: dict) -> Path:
     """Export one generator for the page.
 
     Writes ``model.json`` and its float16 weights (a TF.js graph model with one input, "image",
-    and one output, the residual), ``check.json`` (an image and the residual that Keras gives for
+    and one output, the residual), ``check.json`` (an image and the output that Keras gives for
     it, so that any runtime can be tested), and ``card.json``. `out` is replaced whole.
 
     Parameters
@@ -59,12 +59,49 @@ def export_generator(generator: keras.Model, out: Path, card: dict) -> Path:
     Path
         ``out / "model.json"``.
     """
+    return _export(generator, out, card)
+
+
+def export_classifier(judge: keras.Model, out: Path, card: dict, attributes: list[str]) -> Path:
+    """Export a classifier, so that the page can tell whether an attribute is there.
+
+    As `export_generator` does; the output is one probability for each of `attributes`, (1, n).
+
+    Parameters
+    ----------
+    judge, card
+        What `classifier.load` returned.
+    attributes : list of str
+        Short names or columns, in the order of the output.
+
+    Raises
+    ------
+    training.TrainingError
+        If the classifier does not know one of them.
+    """
+    columns = [datasets.column_name(name) for name in attributes]
+    if unknown := [name for name in columns if name not in card["columns"]]:
+        raise training.TrainingError(
+            f"The classifier does not know {', '.join(unknown)}. It was trained to tell "
+            f"{', '.join(card['columns'])}."
+        )
+    image = keras.Input((card["size"], card["size"], 3), name="image")
+    places = [card["columns"].index(name) for name in columns]
+    logits = keras.ops.take(judge(image)[0], places, axis=-1)
+    scores = {name: card["held_out"]["balanced_accuracy"][name] for name in columns}
+    about = {key: card[key] for key in ("kind", "network", "size", "parameters", "data", "licence")}
+    about |= {"attributes": [datasets.short_name(name) for name in columns]}
+    about |= {"held_out": {"images": card["held_out"]["images"], "balanced_accuracy": scores}}
+    return _export(keras.Model(image, keras.ops.sigmoid(logits)), out, about)
+
+
+def _export(model: keras.Model, out: Path, card: dict) -> Path:
     out.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
         size = card["size"]
         one_face = keras.Model(
-            image := keras.Input((size, size, 3), batch_size=1, name="image"), generator(image)
+            image := keras.Input((size, size, 3), batch_size=1, name="image"), model(image)
         )
         saved, ready = work / "saved_model", work / "ready"
         with quiet():
@@ -72,7 +109,7 @@ def export_generator(generator: keras.Model, out: Path, card: dict) -> Path:
             import_converter().convert_tf_saved_model(
                 str(saved), str(ready), quantization_dtype_map={"float16": "*"}
             )
-        write_check(generator, size, ready / "check.json")
+        write_check(model, size, ready / "check.json")
         training.write_text(ready / "card.json", json.dumps(card, indent=2) + "\n")
         shutil.rmtree(out, ignore_errors=True)
         ready.rename(out)
@@ -81,14 +118,14 @@ def export_generator(generator: keras.Model, out: Path, card: dict) -> Path:
     return out / "model.json"
 
 
-def write_check(generator: keras.Model, size: int, path: Path) -> None:
-    """Write an image and the residual that Keras gives for it."""
+def write_check(model: keras.Model, size: int, path: Path) -> None:
+    """Write an image and the output that Keras gives for it."""
     face = check_image(size)
-    residual = generator(datasets.to_unit(face[None]), training=False).numpy()[0]
+    output = model(datasets.to_unit(face[None]), training=False).numpy()[0]
     check = {
         "size": size,
         "image": base64.b64encode(face.tobytes()).decode(),
-        "residual": base64.b64encode(residual.astype("<f4").tobytes()).decode(),
+        "output": base64.b64encode(output.astype("<f4").tobytes()).decode(),
         "tolerance": TOLERANCE,
     }
     training.write_text(path, json.dumps(check))
@@ -101,7 +138,7 @@ def check_image(size: int) -> np.ndarray:
     return faces.draw_face(7, size)
 
 
-def graph_residual(folder: Path, image: np.ndarray) -> np.ndarray:
+def graph_output(folder: Path, image: np.ndarray) -> np.ndarray:
     """Run an exported graph model in Python, from the very bytes that the page will load.
 
     The float16 weights are read from the shards and fed to the graph as ``model.json`` holds it,
@@ -110,14 +147,14 @@ def graph_residual(folder: Path, image: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     folder : Path
-        What `export_generator` wrote.
+        What `export_generator` or `export_classifier` wrote.
     image : np.ndarray
         float32 (1, size, size, 3) in [-1, 1].
 
     Returns
     -------
     np.ndarray
-        The residual, float32 of the same shape.
+        What the model gives, float32: a generator's residual, a classifier's probabilities.
     """
     import tensorflow as tf
     from google.protobuf import json_format
@@ -165,8 +202,8 @@ def check_export(folder: Path) -> float:
     check = json.loads((folder / "check.json").read_text(encoding="utf-8"))
     shape = (1, check["size"], check["size"], 3)
     image = np.frombuffer(base64.b64decode(check["image"]), np.uint8).reshape(shape)
-    expected = np.frombuffer(base64.b64decode(check["residual"]), "<f4").reshape(shape)
-    worst = float(np.abs(graph_residual(folder, datasets.to_unit(image)) - expected).max())
+    expected = np.frombuffer(base64.b64decode(check["output"]), "<f4")
+    worst = float(np.abs(graph_output(folder, datasets.to_unit(image)).ravel() - expected).max())
     if not worst <= check["tolerance"]:  # also where it is not a number
         raise training.TrainingError(
             f"The model exported to {folder} differs from Keras by {worst:.4f}, more than "
@@ -177,25 +214,24 @@ def check_export(folder: Path) -> float:
 
 def write_manifest(models: Path) -> dict:
     """List every exported model below `models` in ``manifest.json``, which the page reads first."""
-    entries = []
+    generators, classifiers = [], []
     for path in sorted(models.glob("*/card.json")):
         card = json.loads(path.read_text(encoding="utf-8"))
         folder = path.parent
         shards = sum(p.stat().st_size for p in folder.glob("*.bin"))
-        entries.append(
-            {
-                "attribute": card["attribute"],
-                "direction": card["direction"],
-                "path": f"{folder.name}/model.json",
-                "size": card["size"],
-                "bytes": shards + (folder / "model.json").stat().st_size,
-                "parameters": card["parameters"],
-                "network": card["network"],
-                "data": card["data"],
-                "licence": card["licence"],
-            }
-        )
-    manifest = {"version": 1, "models": entries}
+        what = ("attributes",) if "attributes" in card else ("attribute", "direction")
+        entry = {
+            **{key: card[key] for key in what},
+            "path": f"{folder.name}/model.json",
+            "size": card["size"],
+            "bytes": shards + (folder / "model.json").stat().st_size,
+            "parameters": card["parameters"],
+            "network": card["network"],
+            "data": card["data"],
+            "licence": card["licence"],
+        }
+        (classifiers if "attributes" in card else generators).append(entry)
+    manifest = {"version": 2, "models": generators, "classifiers": classifiers}
     training.write_text(models / "manifest.json", json.dumps(manifest, indent=2) + "\n")
     return manifest
 

@@ -67,10 +67,10 @@ RECIPES = {
     "paper": Recipe(pixel=6.4e-3, perceptual=5e-6, reduction="sum"),
     "attention": Recipe(
         dual=0.5,
-        pixel=2.0,
+        pixel=6.0,
         cycle=10.0,
         cycle_with=2.0,
-        mask=0.5,
+        mask=2.0,
         outside=100.0,
         joint=True,
         augment=True,
@@ -767,6 +767,7 @@ class Run:
             **({"start": self.settings.start} if self.settings.start else {}),
             "minutes": round(self.seconds / 60, 1),
             "data": self.split.origin,
+            "recipe": dataclasses.asdict(self.recipe),
             "train_images": [self.split.count("train", side) for side in datasets.SIDES],
             "licence": LICENCES.get(self.split.origin, "as the photos allow"),
         }

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import cli, datasets, inverter, networks, training
+from helpers import classifier, cli, datasets, export, faces, inverter, networks, training
+from helpers.profiles import ROOT
 
 SIZE = 32
 
@@ -168,6 +169,21 @@ def test_export_writes_models_that_agree_with_keras(course, weights, tmp_path):
         assert len(graph["signature"]["outputs"]) == 1
         operations = {node["op"] for node in graph["modelTopology"]["node"]}
         assert not operations & {"Shape", "Tile", "ExpandDims", "Reshape"}
+    (judge,) = manifest["classifiers"]
+    assert judge["attributes"] == ["glasses"]
+    image = datasets.to_unit(faces.draw_face(3, judge["size"], glasses=True)[None])
+    (told,) = export.graph_output((out / judge["path"]).parent, image)
+    model, card = classifier.load(ROOT / "weights" / "classifier-a.npz")
+    logits = model(image, training=False)[0].numpy()[0]
+    expected = 1 / (1 + np.exp(-logits[card["columns"].index("Eyeglasses")]))
+    assert told[0] == pytest.approx(expected, abs=0.01)
+
+
+def test_a_classifier_that_does_not_know_the_attribute_is_not_exported(tmp_path):
+    model, card = classifier.load(ROOT / "weights" / "classifier-a.npz")
+    with pytest.raises(training.TrainingError, match="does not know Scarf"):
+        export.export_classifier(model, tmp_path / "classifier", card, ["Scarf"])
+    assert not list(tmp_path.iterdir())
 
 
 def float_weights(folder):
@@ -184,8 +200,6 @@ def float_weights(folder):
 
 @pytest.mark.slow
 def test_the_parity_check_sees_a_wrong_weight(course, weights, tmp_path):
-    from helpers import export
-
     generator, card = training.load_generator(weights / "glasses-add.npz")
     folder = tmp_path / "glasses-add"
     export.export_generator(generator, folder, card)
