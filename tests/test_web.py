@@ -5,6 +5,7 @@ import contextlib
 import functools
 import http.server
 import io
+import itertools
 import json
 import shutil
 import sys
@@ -513,6 +514,124 @@ def test_camera_that_does_not_work_is_explained(
             assert visited.wait_for_result(number)["faces"] == "1"
 
 
+# --- A film -------------------------------------------------------------------------------
+
+
+CHAPTERS = ["alone", "leaving", "away", "back", "two", "dark"]
+SECONDS = [2, 1.5, 2, 1.5, 4, 2]
+FRAMES_PER_SECOND = 30  # at which Chromium plays a film of JPEGs
+BAR = 24  # height of the bars by which the film says where it is
+
+# Of every result: the chapter and the place of the face, read off the frame itself; where the edit
+# lies; and what the user is told.
+RECORDER = """() => {
+    const main = document.querySelector("main");
+    const read = (name) => {
+        const canvas = document.querySelector("canvas." + name);
+        return canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    };
+    const middle = (columns) => columns.length && columns.reduce((a, b) => a + b) / columns.length;
+    window.records = [];
+    new MutationObserver(() => {
+        const { data: before, width, height } = read("before");
+        const { data: after } = read("after");
+        const chapter = [], face = [], edit = [];
+        for (let x = 0; x < width; x++) {
+            if (before[4 * (12 * width + x)] > 128) chapter.push(x);
+            if (before[4 * ((height - 12) * width + x)] > 128) face.push(x);
+            for (let y = 48; y < height - 48; y += 2) {
+                const at = 4 * (y * width + x);
+                if (Math.abs(before[at] - after[at]) > 16) edit.push(x);
+            }
+        }
+        records.push({
+            chapter: Math.round(chapter.length / 40) - 1,
+            face: middle(face),
+            edit: middle(edit),
+            faces: Number(main.dataset.faces),
+            words: document.querySelector("[role=status]").textContent,
+        });
+    }).observe(main, { attributeFilter: ["data-result"] });
+}"""
+
+
+@pytest.fixture(scope="module")
+def film(astronaut, tmp_path_factory):
+    """Write the film: a face alone, leaving, away, coming back; then two; then in the dark."""
+    head = Image.fromarray(astronaut).crop((130, 20, 320, 210)).resize((228, 228))
+    drawn = Image.open(ROOT / "web/public/samples/face-1.jpg").convert("RGB").resize((260, 260))
+    eyes = (EYES_AND_MOUTH[:2, 0].mean() - 130) * 228 / 190
+
+    def frame(chapter, places, light=1.0):
+        picture = Image.new("RGB", (640, 480), (130, 140, 150))
+        for image, x in places:
+            picture.paste(image, (round(x), 110))
+        picture = picture.point(lambda value: int(value * light))
+        bars = np.zeros((2, 640), np.uint8)
+        bars[0, : 40 * (chapter + 1)] = 255
+        if places:
+            at = round(places[0][1] + eyes)
+            bars[1, max(at - 20, 0) : max(at + 20, 0)] = 255
+        for row, y in zip(bars, (0, 480 - BAR), strict=True):
+            picture.paste(Image.fromarray(np.tile(row, (BAR, 1))), (0, y))
+        jpeg = io.BytesIO()
+        picture.save(jpeg, "JPEG", quality=90)
+        return jpeg.getvalue()
+
+    start, gone = 80, 660
+    counts = [round(seconds * FRAMES_PER_SECOND) for seconds in SECONDS]
+    way = np.linspace(start, gone, counts[1])
+    frames = [frame(0, [(head, start)])] * counts[0]
+    frames += [frame(1, [(head, x)]) for x in way]
+    frames += [frame(2, [])] * counts[2]
+    frames += [frame(3, [(head, x)]) for x in way[::-1]]
+    frames += [frame(4, [(head, start), (drawn, 360)])] * counts[4]
+    frames += [frame(5, [(head, start)], 0.1)] * counts[5]
+    path = tmp_path_factory.mktemp("film") / "film.mjpeg"
+    path.write_bytes(b"".join(frames))
+    return path
+
+
+def test_film_of_faces_that_come_and_go(site, visit, playwright, film):
+    flags = [*FAKE_CAMERA, f"--use-file-for-fake-video-capture={film}"]
+    with contextlib.closing(launch(playwright, *flags)) as other:
+        visited = visit(site, browser=other)
+        visited.wait_for_result()
+        page = visited.page
+        page.get_by_role("button", name="Use camera").click()
+        page.get_by_text("Live.").wait_for()
+        page.evaluate(RECORDER)
+        # Until every chapter was seen from its beginning to its end.
+        page.wait_for_function(
+            """chapters => {
+                const seen = records.map(({ chapter }) => chapter);
+                const first = seen.findIndex((chapter, i) => i > 0 && chapter !== seen[i - 1]);
+                return first > 0 && new Set(seen.slice(first, -1)).size === chapters
+                    && seen.at(-1) === seen[first] && seen.at(-2) !== seen[first];
+            }""",
+            arg=len(CHAPTERS),
+        )
+        records = page.evaluate("records")
+        assert page.locator(".notice").count() == 0 and visited.errors == []
+
+    # What each chapter ends with, after the page has had time to notice: of its longest showing.
+    showings = [list(group) for _, group in itertools.groupby(records, lambda r: r["chapter"])]
+    last = {}
+    for showing in sorted(showings[1:-1], key=len):
+        last[CHAPTERS[showing[0]["chapter"]]] = showing[-1]
+    faces = {chapter: last[chapter]["faces"] for chapter in ("alone", "away", "two", "dark")}
+    assert faces == {"alone": 1, "away": 0, "two": 2, "dark": 1}
+    assert last["alone"]["words"] == last["two"]["words"] == "Live."
+    assert "No face found" in last["away"]["words"]
+    assert "too dark" in last["dark"]["words"]
+    assert abs(last["alone"]["edit"] - last["alone"]["face"]) < 5
+    assert last["away"]["edit"] == 0
+    # Whether it comes or goes, the face wears its glasses: to a quarter of the eyes' distance.
+    moving = [r for r in records if CHAPTERS[r["chapter"]] in ("leaving", "back") and r["faces"]]
+    gaps = [abs(r["edit"] - r["face"]) for r in moving if 100 < r["face"] < 540]
+    assert len(gaps) > 3 and max(gaps) < 13
+
+
 # --- Photos ---------------------------------------------------------------------------------
 
 
@@ -733,6 +852,25 @@ def test_unusual_pictures_are_edited(site, visit, astronaut, tmp_path):
 # --- Models ---------------------------------------------------------------------------------
 
 
+def test_invert_adds_what_is_missing_and_removes_what_is_there(
+    page_folder, visit, astronaut, tmp_path
+):
+    from helpers import inverter
+
+    bare = tmp_path / "bare.png"
+    Image.fromarray(astronaut).save(bare)
+    assert inverter.invert_files([bare], "glasses", "add", tmp_path) == 0
+    with served(page_folder) as address:
+        visited = visit(address)
+        visited.wait_for_result()
+        visited.page.get_by_role("radio", name="invert").check()
+        for photo, direction in ((bare, "add"), (tmp_path / "bare-glasses-add.png", "remove")):
+            assert visited.wait_for_result(visited.upload(photo))["directions"] == direction
+        visited.page.get_by_text("See inside").click()
+        assert "glasses found: the classifier says" in visited.page.inner_text("details dl")
+        assert visited.page.get_by_text("asks a small classifier").count() == 1
+
+
 def test_browser_and_keras_compute_the_same(models_folder, visit):
     """Each model's check.json holds what Keras computed when it was exported."""
     entries = json.loads((models_folder / "models/manifest.json").read_text())["models"]
@@ -859,6 +997,73 @@ def test_other_backends_compute_the_same(site, visit, playwright, backend):
         assert visited.data["backend"] == backend
         assert float(visited.data["difference"]) < 1e-3
         visited.nothing_left()
+
+
+# The worker's WebGL, imitated in software as it is here, says that it is a graphics card.
+PRETEND = """
+const getContext = OffscreenCanvas.prototype.getContext;
+self.contexts = [];
+OffscreenCanvas.prototype.getContext = function (kind, options) {
+    if (!kind.startsWith("webgl")) return getContext.call(this, kind, options);
+    const slowToo = { ...options, failIfMajorPerformanceCaveat: false };
+    const context = getContext.call(this, kind, slowToo);
+    contexts.push(context);
+    return context;
+};
+const getParameter = WebGL2RenderingContext.prototype.getParameter;
+WebGL2RenderingContext.prototype.getParameter = function (what) {
+    const value = getParameter.call(this, what);
+    return typeof value === "string" && /swiftshader/i.test(value) ? "A card" : value;
+};
+"""
+# One that draws nothing, and so computes zeros.
+WRONG = PRETEND + "WebGL2RenderingContext.prototype.drawElements = () => {};"
+LOSE = "contexts.at(-1).getExtension('WEBGL_lose_context').loseContext()"
+
+
+def with_worker(script):
+    """Return what prepares a page to run a script before its worker's own."""
+
+    def answer(route):
+        response = route.fetch()
+        route.fulfill(response=response, body=script + response.text())
+
+    return lambda page: page.route("**/assets/worker-*.js", answer)
+
+
+def test_backend_that_computes_wrong_numbers_is_passed_over(site, visit):
+    visited = visit(site, query="", prepare=with_worker(WRONG))
+    assert visited.wait_for_result()["backend"] == "wasm"
+    visited.page.get_by_text("See inside").click()
+    visited.page.get_by_text("webgl: the self-test is off by").wait_for()
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_lost_gpu_is_replaced_by_the_next_backend(site, visit, live):
+    visited = visit(site, query="", prepare=with_worker(PRETEND))
+    visited.page.set_default_timeout(4 * PATIENCE)
+    assert visited.wait_for_result()["backend"] == "webgl"
+    if live:
+        visited.page.get_by_role("button", name="Use camera").click()
+        visited.page.get_by_text("Live.").wait_for()
+    (worker,) = visited.page.workers
+    number = int(visited.data["result"])
+    worker.evaluate(LOSE)
+    visited.page.get_by_text("WebGL context lost; now wasm computes.").wait_for()
+    data = visited.wait_for_result(number)
+    assert data["backend"] == "wasm" and data["faces"] == "1"
+    assert visited.page.locator("progress, .busy").count() == 0
+
+
+def test_lost_gpu_that_was_insisted_on_is_explained(site, visit):
+    visited = visit(site, query="?backend=webgl", prepare=with_worker(PRETEND))
+    visited.page.set_default_timeout(4 * PATIENCE)
+    number = int(visited.wait_for_result()["result"])
+    visited.page.workers[0].evaluate(LOSE)
+    assert "another backend" in visited.wait_for_problem("gpu-lost")
+    visited.page.get_by_role("button", name="Try again").click()
+    visited.page.locator(".notice").wait_for(state="detached")
+    assert visited.wait_for_result(number)["backend"] == "webgl"
 
 
 # --- Hosts ----------------------------------------------------------------------------------

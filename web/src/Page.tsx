@@ -23,6 +23,9 @@ export function Page() {
   const [dragging, setDragging] = useState(false);
   const result = shown?.result;
   const [entry] = needed;
+  const judge = inverter.entries.find(
+    ({ attribute, role }) => role === "tell" && attribute === entry?.attribute,
+  );
   const live = camera?.live ?? false;
   const state =
     problem && !camera ? "problem" : loading !== undefined ? "loading" : busy ? "working" : "ready";
@@ -125,11 +128,12 @@ export function Page() {
             anybody is.
           </p>
         )}
-        <p>
-          “Invert” asks the model's own two networks whether the attribute is there: if removing it
-          leaves the adding one more to do, it was. On held-out photos that was right in nine of ten
-          cases for glasses, so expect a slip now and then.
-        </p>
+        {judge?.accuracy && (
+          <p>
+            “Invert” asks a small classifier whether the attribute is there. On held-out photos it
+            was right for {Math.floor(100 * judge.accuracy)} of 100, so expect a slip now and then.
+          </p>
+        )}
         <p>
           {offline === "ready" && "This page is kept on your device and works offline. "}
           <a href="./licences.txt">Licences of the software in this page</a>

@@ -1,23 +1,22 @@
-/** Run a generator: a face crop in, its residual out. */
+/** Run a model: a face crop in, a generator's residual or a classifier's answers out. */
 
 import type { GraphModel } from "@tensorflow/tfjs-converter";
 import { tensor4d, tidy, type Tensor } from "@tensorflow/tfjs-core";
 
 /**
  * @param crop float32 of length size * size * 3, in [-1, 1]
- * @returns the residual, of the same length; edited = clip(crop + residual, -1, 1)
+ * @returns of a generator the residual, of the same length: edited = clip(crop + residual, -1, 1);
+ *   of a classifier one probability for each attribute
  */
-export async function edit(
-  generator: GraphModel,
+export async function run(
+  model: GraphModel,
   crop: Float32Array,
   size: number,
 ): Promise<Float32Array> {
-  const residual = tidy(
-    () => generator.predict(tensor4d(crop, [1, size, size, 3])) as Tensor,
-  );
+  const output = tidy(() => model.predict(tensor4d(crop, [1, size, size, 3])) as Tensor);
   try {
-    return (await residual.data()) as Float32Array;
+    return (await output.data()) as Float32Array;
   } finally {
-    residual.dispose();
+    output.dispose();
   }
 }

@@ -18,7 +18,7 @@ import {
 import { addResidual, toHeat, toPixels } from "./composite";
 import { decide, type Evidence } from "./decide";
 import { detect, measure } from "./detect";
-import { edit } from "./edit";
+import { run } from "./edit";
 import { SIDE } from "./follow";
 import type { Direction } from "./models";
 import type { HintCode } from "./problems";
@@ -31,8 +31,11 @@ export interface Generator {
   model: GraphModel;
   size: number;
 }
-/** One for `add` and `remove`, both for `invert`. */
-export type Generators = Partial<Record<Direction, Generator>>;
+/** One generator for `add` and `remove`; for `invert` both, and who tells which of them to use. */
+export type Models = Partial<Record<Direction, Generator>> & {
+  /** A classifier; `column` is the attribute's place in its output. */
+  tell?: Generator & { column: number };
+};
 
 export type Stage = "detect" | "align" | "edit" | "composite";
 
@@ -103,7 +106,7 @@ export function stopwatch() {
 export async function findEdits(
   photo: ImageBitmap,
   detector: GraphModel,
-  generators: Generators,
+  models: Models,
   mode: Mode,
   { count }: ReturnType<typeof stopwatch>,
   live?: { tracker: Tracker; at: number },
@@ -122,35 +125,26 @@ export async function findEdits(
       const patch = readPatch(photo, cropBounds(toCrop, size, photo));
       return { toCrop, size, crop: takeCrop(patch, photo, toCrop, size) };
     };
-    const run = ({ model }: Generator, crop: Float32Array, size: number) =>
-      edit(model, crop, size);
+    let direction: Direction;
+    let evidence: Evidence | undefined;
+    if (mode === "invert") {
+      const { model, size, column } = models.tell!;
+      evidence = face.evidence;
+      // In live mode a face that was only followed is still the same face.
+      if (!evidence || face.measured !== false) {
+        const { crop } = cropFor(size);
+        count("align");
+        evidence = decide((await run(model, crop, size))[column], evidence);
+        face.evidence = evidence;
+        count("edit");
+      }
+      direction = evidence.present ? "remove" : "add";
+    } else direction = mode;
 
-    if (mode !== "invert") {
-      const generator = generators[mode]!;
-      const cut = cropFor(generator.size);
-      count("align");
-      edits.push({ ...cut, direction: mode, residual: await run(generator, cut.crop, cut.size) });
-      count("edit");
-      continue;
-    }
-
-    const add = generators.add!;
-    const remove = generators.remove!;
-    const cut = cropFor(add.size);
+    const generator = models[direction]!;
+    const cut = cropFor(generator.size);
     count("align");
-    const { crop, size } = cut;
-    let evidence = face.evidence;
-    const residuals: Partial<Record<Direction, Float32Array>> = {};
-    // In live mode, deciding anew in every frame would cost three runs a frame, and flicker.
-    if (!evidence || face.measured !== false) {
-      residuals.add = await run(add, crop, size);
-      residuals.remove = await run(remove, crop, size);
-      const removed = crop.map((value, i) => clip(value + residuals.remove![i]));
-      evidence = decide(residuals.add, await run(add, removed, size), evidence);
-      face.evidence = evidence;
-    }
-    const direction = evidence.present ? "remove" : "add";
-    const residual = residuals[direction] ?? (await run(generators[direction]!, crop, size));
+    const residual = await run(generator.model, cut.crop, cut.size);
     edits.push({ ...cut, direction, evidence, residual });
     count("edit");
   }
@@ -193,10 +187,6 @@ function viewsOf({ crop, residual, size }: Edit, strength: number): Views {
     residual: toPixels(scaled, size),
     heat: toHeat(scaled, size),
   };
-}
-
-function clip(value: number): number {
-  return Math.min(1, Math.max(-1, value));
 }
 
 /** Read a rectangle of a photo, with earlier changes in it. */

@@ -7,15 +7,22 @@ import { Problem } from "./problems";
 import { readCheck, readGraph, readManifest } from "./validate";
 
 export type Direction = "add" | "remove";
+/** What a model is for: to edit in one direction, or to tell whether the attribute is there. */
+export type Role = Direction | "tell";
 
-/** One line of models/manifest.json: a generator. */
+/** A model and an attribute that it serves, from models/manifest.json. */
 export interface ModelEntry {
   attribute: string;
-  direction: Direction;
+  role: Role;
   /** Of model.json, relative to the manifest. */
   path: string;
   /** Side of the face crop in pixels. */
   size: number;
+  /** How many numbers it gives, and in a classifier's which is the attribute's. */
+  outputs: number;
+  column: number;
+  /** Of a classifier: how often it was right on held-out photos, 0 to 1. */
+  accuracy?: number;
   /** Bytes of weights. */
   bytes: number;
   parameters: number;
@@ -32,11 +39,11 @@ export interface ModelFiles {
   weights: ArrayBuffer;
 }
 
-/** A face crop and the residual that Keras computed for it when the model was exported. */
+/** A face crop and the output that Keras computed for it when the model was exported. */
 export interface Check {
   size: number;
   crop: Float32Array;
-  residual: Float32Array;
+  output: Float32Array;
   tolerance: number;
 }
 
@@ -47,19 +54,18 @@ export const MANIFEST = "models/manifest.json";
 
 /** Which ways an attribute can be changed, with the models that there are. */
 export function modesOf(entries: ModelEntry[], attribute: string): Mode[] {
-  const directions = (["add", "remove"] as const).filter((direction) =>
-    entries.some((entry) => entry.attribute === attribute && entry.direction === direction),
-  );
-  return directions.length === 2 ? [...directions, "invert"] : directions;
+  const can = (role: Role) =>
+    entries.some((entry) => entry.attribute === attribute && entry.role === role);
+  const directions = (["add", "remove"] as const).filter(can);
+  return directions.length === 2 && can("tell") ? [...directions, "invert"] : directions;
 }
 
-/** The models that a mode needs: both to invert, else one. Empty where there is none. */
+/** The models that a mode needs: all three to invert, else one. Empty where there is none. */
 export function modelsFor(entries: ModelEntry[], attribute: string, mode: Mode): ModelEntry[] {
   if (!modesOf(entries, attribute).includes(mode)) return [];
-  const directions: Direction[] = mode === "invert" ? ["add", "remove"] : [mode];
-  return directions.map(
-    (direction) =>
-      entries.find((entry) => entry.attribute === attribute && entry.direction === direction)!,
+  const roles: Role[] = mode === "invert" ? ["add", "remove", "tell"] : [mode];
+  return roles.map(
+    (role) => entries.find((entry) => entry.attribute === attribute && entry.role === role)!,
   );
 }
 
@@ -77,7 +83,7 @@ export async function fetchManifest(): Promise<ModelEntry[]> {
   return entries;
 }
 
-export async function fetchGenerator(
+export async function fetchChecked(
   entry: ModelEntry,
   progress: Progress,
 ): Promise<{ files: ModelFiles; check: Check }> {
@@ -87,7 +93,7 @@ export async function fetchGenerator(
     fetchModel(address, undefined, progress),
     fetchJson(checkAddress),
   ]);
-  return { files, check: readAs(checkAddress, () => readCheck(stored, entry.size)) };
+  return { files, check: readAs(checkAddress, () => readCheck(stored, entry)) };
 }
 
 export function fetchDetector(progress: Progress): Promise<ModelFiles> {

@@ -79,7 +79,8 @@ const WORDS = {
   },
   "gpu-lost": {
     title: "The graphics processor was taken away from this page.",
-    advice: "That happens when it is reset or very busy. Try again: the next backend takes over.",
+    advice:
+      "That happens when it is reset or very busy. Try again, or let another backend compute, under “See inside”.",
   },
   "copy-failed": {
     title: "The picture could not be copied.",

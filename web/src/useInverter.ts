@@ -76,7 +76,8 @@ export function useInverter(firstSample: string): Inverter {
       const start = performance.now();
       const order: Order = {
         mode,
-        models: Object.fromEntries(needed.map(({ direction, path }) => [direction, path])),
+        models: Object.fromEntries(needed.map(({ role, path }) => [role, path])),
+        column: needed.find(({ role }) => role === "tell")?.column ?? 0,
         strength: strengthNow.current,
         live,
       };

@@ -5,8 +5,8 @@ import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { startEngine, type Backend, type Engine } from "./engine";
 import type { Mode } from "./invert";
 import {
+  fetchChecked,
   fetchDetector,
-  fetchGenerator,
   fetchManifest,
   modelsFor,
   modesOf,
@@ -100,7 +100,7 @@ export function useModels(fail: (error: unknown) => void, clear: () => void): Mo
       setLoading(0);
       const [detector, ...downloads] = await Promise.all([
         engineRef.current ? undefined : fetchDetector(report("detector")),
-        ...missing.map((entry) => fetchGenerator(entry, report(entry.path))),
+        ...missing.map((entry) => fetchChecked(entry, report(entry.path))),
       ]);
       for (const [i, { path }] of missing.entries()) {
         if (!current) return;

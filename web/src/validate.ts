@@ -5,7 +5,7 @@
  * Each function throws an Error that says what is wrong.
  */
 
-import type { Check, Direction, ModelEntry, ModelFiles } from "./models";
+import type { Check, ModelEntry, ModelFiles } from "./models";
 
 type Unknown = Record<string, unknown>;
 
@@ -23,24 +23,50 @@ const BYTES: Record<string, number> = {
 const LARGEST_CROP = 1024;
 
 export function readManifest(json: unknown): ModelEntry[] {
-  const { models } = objectOf(json, "the manifest");
-  if (!Array.isArray(models)) throw new Error('"models" is no list');
-  return models.map((model, i) => {
-    const entry = objectOf(model, `model ${i + 1}`);
-    for (const key of ["attribute", "path", "network", "data", "licence"]) {
-      if (typeof entry[key] !== "string") wrong(`model ${i + 1}: "${key}"`, entry[key]);
+  const { models, classifiers = [] } = objectOf(json, "the manifest");
+  const generators = listOf(models, '"models"').map((model, i): ModelEntry => {
+    const entry = readEntry(model, `model ${i + 1}`);
+    const { attribute, direction, size } = entry;
+    if (typeof attribute !== "string") return wrong(`model ${i + 1}: "attribute"`, attribute);
+    if (direction !== "add" && direction !== "remove") {
+      return wrong(`model ${i + 1}: "direction"`, direction);
     }
-    for (const key of ["bytes", "parameters"]) {
-      if (typeof entry[key] !== "number") wrong(`model ${i + 1}: "${key}"`, entry[key]);
-    }
-    if (!isCount(entry.size) || entry.size > LARGEST_CROP || entry.size === 0) {
-      wrong(`model ${i + 1}: "size"`, entry.size);
-    }
-    if (!(["add", "remove"] as unknown[]).includes(entry.direction as Direction)) {
-      wrong(`model ${i + 1}: "direction"`, entry.direction);
-    }
-    return entry as unknown as ModelEntry;
+    return { ...entry, attribute, role: direction, outputs: size * size * 3, column: 0 };
   });
+  const judges = listOf(classifiers, '"classifiers"').flatMap((model, i): ModelEntry[] => {
+    const entry = readEntry(model, `classifier ${i + 1}`);
+    const attributes = listOf(entry.attributes, `classifier ${i + 1}: "attributes"`);
+    const accuracies = listOf(entry.accuracy ?? [], `classifier ${i + 1}: "accuracy"`);
+    return attributes.map((attribute, column) => {
+      const accuracy = accuracies[column];
+      if (typeof attribute !== "string") return wrong(`classifier ${i + 1}: an attribute`, attribute);
+      if (accuracy !== undefined && typeof accuracy !== "number") {
+        return wrong(`classifier ${i + 1}: an accuracy`, accuracy);
+      }
+      return { ...entry, attribute, role: "tell", outputs: attributes.length, column, accuracy };
+    });
+  });
+  return [...generators, ...judges];
+}
+
+type Common = Pick<
+  ModelEntry,
+  "path" | "size" | "bytes" | "parameters" | "network" | "data" | "licence"
+>;
+
+/** What both kinds of models say of themselves. */
+function readEntry(model: unknown, what: string): Unknown & Common {
+  const entry = objectOf(model, what);
+  for (const key of ["path", "network", "data", "licence"]) {
+    if (typeof entry[key] !== "string") wrong(`${what}: "${key}"`, entry[key]);
+  }
+  for (const key of ["bytes", "parameters"]) {
+    if (typeof entry[key] !== "number") wrong(`${what}: "${key}"`, entry[key]);
+  }
+  if (!isCount(entry.size) || entry.size > LARGEST_CROP || entry.size === 0) {
+    wrong(`${what}: "size"`, entry.size);
+  }
+  return entry as Unknown & Common;
 }
 
 /** A model.json, all but the weights themselves. */
@@ -69,19 +95,21 @@ export function readGraph(json: unknown): {
   };
 }
 
-/** A check.json, for face crops of this size. */
-export function readCheck(json: unknown, size: number): Check {
+/** The check.json of a model. */
+export function readCheck(
+  json: unknown,
+  { size, outputs }: Pick<ModelEntry, "size" | "outputs">,
+): Check {
   const stored = objectOf(json, "it");
   if (stored.size !== size) wrong('"size"', stored.size);
   const { tolerance } = stored;
   if (typeof tolerance !== "number") return wrong('"tolerance"', tolerance);
-  const numbers = size * size * 3;
-  const image = fromBase64(stored.image, "image", numbers);
-  const residual = fromBase64(stored.residual, "residual", numbers * 4);
+  const image = fromBase64(stored.image, "image", size * size * 3);
+  const output = fromBase64(stored.output, "output", outputs * 4);
   return {
     size,
     crop: Float32Array.from(image, (value) => value / 127.5 - 1),
-    residual: new Float32Array(residual.buffer),
+    output: new Float32Array(output.buffer),
     tolerance,
   };
 }

@@ -7,7 +7,7 @@ import { loadGraphModel, type GraphModel } from "@tensorflow/tfjs-converter";
 import { enableProdMode, io } from "@tensorflow/tfjs-core";
 
 import { useBackend } from "./backends";
-import { edit } from "./edit";
+import { run } from "./edit";
 import type { Backend } from "./engine";
 import {
   compositeEdits,
@@ -15,11 +15,11 @@ import {
   stopwatch,
   type Edit,
   type Generator,
-  type Generators,
   type Inverted,
   type Mode,
+  type Models,
 } from "./invert";
-import type { Check, Direction, ModelFiles } from "./models";
+import type { Check, ModelFiles, Role } from "./models";
 import { Tracker } from "./track";
 
 /** What the page asks, and what the worker answers. */
@@ -47,7 +47,9 @@ export type Reply =
 export interface Order {
   mode: Mode;
   /** Names of the models to use. */
-  models: Partial<Record<Direction, string>>;
+  models: Partial<Record<Role, string>>;
+  /** The attribute's place in the classifier's output. */
+  column: number;
   /** 0 changes nothing, 1 is what the generator computes. */
   strength: number;
   /** In live mode: a number that all frames of one film share, and the time in milliseconds. */
@@ -55,14 +57,14 @@ export interface Order {
 }
 
 export interface SelfTest {
-  /** Largest difference between the residual computed here and Keras's. */
+  /** Largest difference between the output computed here and Keras's. */
   difference: number;
-  /** Of one generator run, after the first, which compiles. */
+  /** Of one run, after the first, which compiles. */
   milliseconds: number;
 }
 
 let detector: GraphModel;
-const generators = new Map<string, Generator>();
+const networks = new Map<string, Generator>();
 let film: { number: number; tracker: Tracker } | undefined;
 let last: { photo: ImageBitmap; edits: Edit[] } | undefined;
 
@@ -75,17 +77,17 @@ const tasks: { [Name in TaskName]: (...p: Parameters<Tasks[Name]>) => Promise<un
 
   async load(name, files, check) {
     const model = await build(files);
-    await edit(model, check.crop, check.size);
+    await run(model, check.crop, check.size);
     const start = performance.now();
-    const residual = await edit(model, check.crop, check.size);
+    const output = await run(model, check.crop, check.size);
     const milliseconds = performance.now() - start;
-    if (residual.length !== check.residual.length) {
+    if (output.length !== check.output.length) {
       model.dispose();
-      throw new Error(`${residual.length} numbers come out, not ${check.residual.length}`);
+      throw new Error(`${output.length} numbers come out, not ${check.output.length}`);
     }
     let difference = 0;
-    residual.forEach((value, i) => {
-      const off = Math.abs(value - check.residual[i]);
+    output.forEach((value, i) => {
+      const off = Math.abs(value - check.output[i]);
       // Not (off > difference): a NaN has to fail, and compares as false with everything.
       if (!(off <= difference)) difference = Number.isNaN(off) ? Infinity : off;
     });
@@ -94,16 +96,19 @@ const tasks: { [Name in TaskName]: (...p: Parameters<Tasks[Name]>) => Promise<un
       throw new Error(`the self-test is off by ${difference.toPrecision(2)}`);
     }
     // Asked for twice, by someone who switched to and fro: one set of weights is enough.
-    if (generators.has(name)) model.dispose();
-    else generators.set(name, { model, size: check.size });
+    if (networks.has(name)) model.dispose();
+    else networks.set(name, { model, size: check.size });
     return { difference, milliseconds } satisfies SelfTest;
   },
 
-  async invert({ mode, models, strength, live }, photo) {
-    const named: Generators = {};
-    for (const [direction, name] of Object.entries(models)) {
-      named[direction as Direction] = generators.get(name);
-    }
+  async invert({ mode, models, column, strength, live }, photo) {
+    const loaded = (role: Role) => networks.get(models[role] ?? "");
+    const tell = loaded("tell");
+    const named: Models = {
+      add: loaded("add"),
+      remove: loaded("remove"),
+      tell: tell && { ...tell, column },
+    };
     if (!live) film = undefined;
     else if (live.film !== film?.number) film = { number: live.film, tracker: new Tracker() };
     const watch = stopwatch();

@@ -35,11 +35,11 @@ export function Details({ inverter }: { inverter: Inverter }) {
     ]);
   }
   if (result?.evidence) {
-    const { ratio, present } = result.evidence;
+    const { probability, present } = result.evidence;
     rows.push([
       "Decision",
-      `after removing, adding changes ${ratio.toFixed(2)} times as much as before: ` +
-        `${entry.attribute} ${present ? "found" : "not found"}`,
+      `${entry.attribute} ${present ? "found" : "not found"}: the classifier says ` +
+        `${Math.round(100 * probability)}%`,
     ]);
   }
   if (result) {
