@@ -210,10 +210,13 @@ def _from_keras(torch, model, norm):
             self.epsilon = layer.epsilon
 
         def forward(self, x):
-            affine = {"weight": self.scale, "bias": self.shift, "eps": self.epsilon}
+            # Not through torch.nn.functional, which refuses maps of one pixel.
             if norm == "group":
-                return functional.group_norm(x, len(self.scale), **affine)
-            return functional.instance_norm(x, **affine)
+                return torch.group_norm(x, len(self.scale), self.scale, self.shift, self.epsilon)
+            statistics = (None, None, True, 0.0)  # those of the input itself
+            return torch.instance_norm(
+                x, self.scale, self.shift, *statistics, self.epsilon, cudnn_enabled=True
+            )
 
     class Dense(nn.Module):
         def __init__(self, layer):
