@@ -190,7 +190,7 @@ def read_attributes(path: Path) -> AttributeTable:
     if len(set(columns)) < len(columns):
         twice = max(columns, key=columns.count)
         raise DataError(f"{path}, line {lines[header][0]}: the attribute {twice!r} stands twice.")
-    seen, values = {}, []
+    seen, values = {}, bytearray()  # a byte for each value: of all photos there are 8 million
     for number, line in lines[header + 1 :]:
         name, *row = _words(line)
         if len(row) != len(columns) or not set(row) <= {"1", "-1"}:
@@ -203,13 +203,14 @@ def read_attributes(path: Path) -> AttributeTable:
                 f"{path}, line {number}: {name[:60]!r} stands in line {seen[name]} already."
             )
         seen[name] = number
-        values.append(np.array(row, dtype="<U2").astype(np.int8))
+        values.extend(map("1".__eq__, row))
     if counted and first[0].lstrip("0") != str(len(seen)):
         raise DataError(
             f"{path}: line 1 promises {first[0][:20]} photos, but {len(seen)} rows follow. "
             "The file may be cut off; fetch it again."
         )
-    return AttributeTable(list(seen), columns, np.stack(values))
+    table = np.frombuffer(values, np.int8).reshape(len(seen), len(columns)) * 2 - 1
+    return AttributeTable(list(seen), columns, table.astype(np.int8))
 
 
 def _read_lines(path: Path) -> list[tuple[int, str]]:
