@@ -88,10 +88,11 @@ def export_classifier(judge: keras.Model, out: Path, card: dict, attributes: lis
     image = keras.Input((card["size"], card["size"], 3), name="image")
     places = [card["columns"].index(name) for name in columns]
     logits = keras.ops.take(judge(image)[0], places, axis=-1)
-    scores = {name: card["held_out"]["balanced_accuracy"][name] for name in columns}
     about = {key: card[key] for key in ("kind", "network", "size", "parameters", "data", "licence")}
-    about |= {"attributes": [datasets.short_name(name) for name in columns]}
-    about |= {"held_out": {"images": card["held_out"]["images"], "balanced_accuracy": scores}}
+    about["attributes"] = [datasets.short_name(name) for name in columns]
+    if "held_out" in card:
+        scores = card["held_out"]["balanced_accuracy"]
+        about["accuracy"] = [scores[name] for name in columns]
     return _export(keras.Model(image, keras.ops.sigmoid(logits)), out, about)
 
 
@@ -219,9 +220,10 @@ def write_manifest(models: Path) -> dict:
         card = json.loads(path.read_text(encoding="utf-8"))
         folder = path.parent
         shards = sum(p.stat().st_size for p in folder.glob("*.bin"))
-        what = ("attributes",) if "attributes" in card else ("attribute", "direction")
+        judge = "attributes" in card
+        what = ("attributes", "accuracy") if judge else ("attribute", "direction")
         entry = {
-            **{key: card[key] for key in what},
+            **{key: card[key] for key in what if key in card},
             "path": f"{folder.name}/model.json",
             "size": card["size"],
             "bytes": shards + (folder / "model.json").stat().st_size,
@@ -230,7 +232,7 @@ def write_manifest(models: Path) -> dict:
             "data": card["data"],
             "licence": card["licence"],
         }
-        (classifiers if "attributes" in card else generators).append(entry)
+        (classifiers if judge else generators).append(entry)
     manifest = {"version": 2, "models": generators, "classifiers": classifiers}
     training.write_text(models / "manifest.json", json.dumps(manifest, indent=2) + "\n")
     return manifest

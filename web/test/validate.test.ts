@@ -13,13 +13,14 @@ const entry = {
   data: "",
   licence: "",
 };
+const classifier = { ...entry, attributes: ["hat", "glasses"], accuracy: [0.9, 0.8] };
 const weight = { name: "w", shape: [2, 3], dtype: "float32" };
 const graph = (weights: unknown, paths: unknown[] = ["weights.bin"]) => ({
   modelTopology: { node: [] },
   weightsManifest: [{ paths, weights }],
 });
 const base64 = (bytes: number) => btoa("\0".repeat(bytes));
-const check = { size: 2, image: base64(12), residual: base64(48), tolerance: 0.02 };
+const check = { size: 2, image: base64(12), output: base64(48), tolerance: 0.02 };
 
 const PROTOTYPE = '{"__proto__": {"models": []}}';
 
@@ -46,20 +47,31 @@ const HOSTILE: [name: string, read: () => unknown, words: string][] = [
   ["a weight without a name", () => withWeight({ name: 5 }), "name is 5"],
   ["a path that is an object", () => readGraph(graph([], [{}])), "a path of weights is {}"],
   ["a pair of another size", () => withCheck({ size: 4 }), '"size" is 4'],
-  ["a pair without a residual", () => withCheck({ residual: undefined }), '"residual"'],
+  ["a pair without an output", () => withCheck({ output: undefined }), '"output"'],
+  ["a classifier for nothing", () => withClassifier({ attributes: undefined }), '"attributes"'],
+  ["a classifier for a number", () => withClassifier({ attributes: [1] }), "an attribute is 1"],
+  ["an accuracy in words", () => withClassifier({ accuracy: ["all"] }), "an accuracy is"],
+  ["classifiers that are a word", () => readManifest({ models: [], classifiers: "a" }), "no list"],
   ["a pair that is too short", () => withCheck({ image: base64(11) }), "11 of 12 bytes"],
   ["a tolerance in words", () => withCheck({ tolerance: "all" }), '"tolerance" is "all"'],
 ];
-const withCheck = (change: object) => readCheck({ ...check, ...change }, 2);
+const withCheck = (change: object) => readCheck({ ...check, ...change }, { size: 2, outputs: 12 });
+const withClassifier = (change: object) =>
+  readManifest({ models: [], classifiers: [{ ...classifier, ...change }] });
 const withEntry = (change: object) => readManifest({ models: [{ ...entry, ...change }] });
 const withWeight = (change: object) => readGraph(graph([{ ...weight, ...change }]));
 
 describe("the files of a model", () => {
   it("are read where they are right", () => {
-    expect(readManifest({ models: [entry] })).toEqual([entry]);
+    const [generator, ...told] = readManifest({ models: [entry], classifiers: [classifier] });
+    expect(generator).toEqual({ ...entry, role: "add", outputs: 128 * 128 * 3, column: 0 });
+    expect(told).toMatchObject([
+      { attribute: "hat", role: "tell", outputs: 2, column: 0, accuracy: 0.9 },
+      { attribute: "glasses", role: "tell", outputs: 2, column: 1, accuracy: 0.8 },
+    ]);
     const small = { ...weight, quantization: { dtype: "uint8" } };
     expect(readGraph(graph([weight, small]))).toMatchObject({ bytes: 24 + 6 });
-    expect(readCheck(check, 2).crop).toEqual(new Float32Array(12).fill(-1));
+    expect(readCheck(check, { size: 2, outputs: 12 }).crop).toEqual(new Float32Array(12).fill(-1));
   });
 
   it("may claim any number of bytes, which none is set aside for", () => {
