@@ -472,7 +472,7 @@ class _TorchPhotos:
 def _starting(photos, folder, rounds, batch, size, many) -> dict:
     """Measure, each in a process of its own, the first batch of a small and of a large set."""
     sets = {}
-    for count in (min(1000, many), many):
+    for count in sorted({min(1000, many), many}):
         print(f"Linking {count:,} photos...", file=sys.stderr)
         sets[count] = write_linked(folder / f"links-{count}", photos, count)
     figures: dict[int, list[dict]] = {count: [] for count in sets}
@@ -609,10 +609,11 @@ window.Worker = class extends Worker {
 """
 
 
-def web(rounds: int = 5, frames: int = 10) -> dict:
+def web(rounds: int = 5, frames: int = 10, browser_path: str | None = None) -> dict:
     """Measure the page's stages on live frames, in a browser without a window, on one thread.
 
-    Both directions take turns, `frames` frames each; the first frames of each are left out.
+    Both directions take turns, `frames` frames each; the first frames of each are left out. The
+    browser is the one given, or Chromium or Chrome on PATH, or Playwright's own.
 
     Raises
     ------
@@ -625,7 +626,7 @@ def web(rounds: int = 5, frames: int = 10) -> dict:
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as name,
         _served(page_folder) as address,
-        _browser(Path(name) / "face.mjpeg") as browser,
+        _browser(browser_path, Path(name) / "face.mjpeg") as browser,
     ):
         page = browser.new_context(service_workers="block").new_page()
         page.set_default_timeout(120_000)
@@ -682,7 +683,7 @@ def _served(folder: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _browser(film: Path):
+def _browser(path: str | None, film: Path):
     """Start a browser without a window whose webcam shows the portrait of notebook 00."""
     try:
         from playwright.sync_api import Error, sync_playwright
@@ -702,7 +703,7 @@ def _browser(film: Path):
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         flags.append("--no-sandbox")  # root has no sandbox
     with sync_playwright() as running:
-        path = next(filter(None, map(shutil.which, BROWSERS)), None)
+        path = path or next(filter(None, map(shutil.which, BROWSERS)), None)
         try:
             browser = running.chromium.launch(executable_path=path, args=flags)
         except Error as error:

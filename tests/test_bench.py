@@ -1,0 +1,188 @@
+"""What `course.py bench` reports: turns and ratios, and that what is compared computes the same."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from helpers import bench, cli, datasets, peer, training
+
+
+def course(monkeypatch, capsys, *arguments):
+    """Return the exit code and all that was printed."""
+    monkeypatch.setattr("sys.argv", ["course.py", "bench", *map(str, arguments)])
+    code = 0
+    try:
+        cli.main()
+    except SystemExit as stop:
+        code = stop.code or 0
+    printed = capsys.readouterr()
+    return code, printed.out + printed.err
+
+
+@pytest.fixture
+def no_torch(monkeypatch):
+    """As on a machine without PyTorch: Python refuses a module that is None."""
+    monkeypatch.setitem(__import__("sys").modules, "torch", None)
+
+
+def test_contestants_take_turns_and_ratios_are_of_each_turn():
+    called = []
+
+    def contestant(name, answers):
+        answers = iter(answers)
+        return lambda: called.append(name) or next(answers)
+
+    samples = bench.take_turns(
+        {"a": contestant("a", [2.0, 20.0, 8.0]), "b": contestant("b", [1.0, 10.0, 2.0])}, 3
+    )
+    assert called == ["a", "b"] * 3
+    # A machine that was ten times slower in the second turn changes nothing.
+    assert bench.ratio(samples["a"], samples["b"]) == {
+        "median": 2.0,
+        "low": 2.0,
+        "high": 4.0,
+        "rounds": 3,
+    }
+    assert bench.scaled(samples["b"], 10)["median"] == 5.0
+
+
+def test_table_lines_up():
+    lines = bench.table("Title", ["", "seconds"], [["paper", "1.00"], ["attention", "10.00"]])
+    assert lines.splitlines() == [
+        "Title",
+        "           seconds",
+        "------------------",
+        "paper         1.00",
+        "attention    10.00",
+    ]
+
+
+def test_results_are_printed_and_written_after_each_bench(monkeypatch, capsys, tmp_path):
+    figure = bench.summary([1.0, 3.0, 2.0])
+    scale = {
+        "batch": 2,
+        "size": 32,
+        "seconds": {"one device": figure, "two devices": figure},
+        "ratio": figure,
+        "losses_apart": 0.0,
+    }
+    monkeypatch.setattr(bench, "scale", lambda *options: scale)
+
+    def breaks(*options):
+        raise bench.BenchError("No browser starts here.")
+
+    monkeypatch.setattr(bench, "web", breaks)
+    out = tmp_path / "figures.json"
+    code, text = course(monkeypatch, capsys, "scale", "web", "--json", out)
+    assert code == 1 and "No browser starts here." in text and "Traceback" not in text
+    assert "one device   2.00" in text and "Two devices: 2.00 (1.00 to 3.00) times" in text
+    written = json.loads(out.read_text())
+    assert written["scale"] == scale and written["machine"]["cores"] >= 1
+    assert [path.name for path in tmp_path.iterdir()] == ["figures.json"]
+
+
+def test_unknown_bench_is_a_message(monkeypatch, capsys):
+    code, text = course(monkeypatch, capsys, "speed")
+    assert code == 2 and "'speed' is not one of" in " ".join(text.replace("│", " ").split())
+
+
+def test_missing_pytorch_is_said_with_the_command_that_adds_it(no_torch):
+    with pytest.raises(peer.NoPeer, match="pip install torch==[0-9.]+ --index-url .*/whl/cpu"):
+        peer.find_torch()
+
+
+def test_operations_of_a_step():
+    """Counted by hand for the paper's networks at 128 px; the attention's are fewer."""
+    of = {}
+    for network, recipe in training.RECIPES.items():
+        models = training.build_models(network, 128)
+        of[network] = bench.step_operations(models, recipe, 1) / 1e9
+    # 12 times 1.81 and 22 times 0.55 billion multiply-accumulates, at two operations each.
+    assert of["paper"] == pytest.approx(2 * (12 * 1.81 + 22 * 0.55), rel=0.02)
+    assert of["attention"] < of["paper"]
+
+
+def test_linked_photos_open_as_celeba_and_take_no_room(tmp_path):
+    photo = tmp_path / "photo.jpg"
+    Image.new("RGB", datasets.CELEBA_SIZE, (90, 80, 70)).save(photo)
+    split = datasets.open_split(bench.write_linked(tmp_path / "many", [photo], 300), "glasses")
+    items = [item for items in split.items.values() for item in items]
+    assert len(items) == 300 and not split.unreadable
+    assert all(os.path.samefile(item, photo) for item in items)
+    assert set(datasets.CONFOUNDERS) <= set(split.known.columns) and len(split.known.columns) == 40
+
+
+# --- what is compared computes the same ------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("norm", peer.NORMS)
+def test_pytorchs_step_has_our_losses(norm):
+    """On the same weights and batches, in float32, over three steps with all their updates."""
+    pytest.importorskip("torch", reason="PyTorch is not installed; `bench` says how to add it")
+    import tensorflow as tf
+
+    size, batch = 64, 2
+    rng = np.random.default_rng(0)
+    models = training.build_models("paper", size)
+    recipe = training.RECIPES["paper"]
+    theirs = peer.paper_step(models, recipe, norm=norm)
+    ours = training.make_train_step(models, training.make_optimizers(models, recipe), recipe)
+    for step in range(3):
+        without, with_ = rng.uniform(-1, 1, (2, batch, size, size, 3)).astype(np.float32)
+        expected = ours(tf.constant(without), tf.constant(with_), tf.constant([0, step]))
+        expected = {name: float(value) for name, value in expected.items()}
+        assert theirs(without, with_) == pytest.approx(expected, rel=bench.SAME)
+
+
+def test_losses_that_differ_are_an_error():
+    same = {"discriminator": 4.0, "add/gan": 1.0}
+    losses = {"paper float32": same, "PyTorch paper float32, group norm": same}
+    assert bench._apart(losses) == 0
+    losses["PyTorch paper float32, instance norm"] = {**same, "add/gan": 1.01}
+    with pytest.raises(bench.BenchError, match="do not compute the same"):
+        bench._apart(losses)
+
+
+@pytest.mark.slow
+def test_training_is_measured_without_pytorch(no_torch):
+    result = bench.train(rounds=2, batch=1, size=32)
+    assert result["ratio_to_pytorch"] is None and "pip install torch" in result["pytorch"]
+    names = {f"{network} {p}" for network in training.RECIPES for p in bench.PRECISIONS}
+    assert set(result["seconds"]) == names
+    for name in names:
+        assert 0 < result["share_of_peak"][name] < 2
+        assert result["seconds"][name]["rounds"] == 2
+    assert "paper bfloat16" in bench.show_train(result)
+
+
+@pytest.mark.slow
+def test_data_is_measured_and_leaves_nothing_behind(celeba, tmp_path, monkeypatch, no_torch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    result = bench.data(1, 2, 32, str(celeba), images=16, many=60)
+    assert not list((tmp_path / "temporary").glob("bench-*"))
+    assert set(result["images_per_second"]) == {"stream", "one thread"}
+    assert set(result["start"]) == {"60"} and result["start"]["60"]["first_batch"]["median"] > 0
+    assert "faces drawn: all cores" in bench.show_data(result)
+
+
+@pytest.mark.slow
+def test_two_devices_compute_what_one_does():
+    result = bench.scale(rounds=2, batch=4, size=32)
+    assert result["losses_apart"] < 1e-5
+    assert "two devices" in bench.show_scale(result)
+
+
+@pytest.mark.slow
+def test_page_is_measured_stage_by_stage():
+    from browser import find_browser
+
+    result = bench.web(rounds=1, frames=2, browser_path=find_browser())
+    for stages in result["milliseconds"].values():
+        assert set(stages) == {*bench.STAGES, "all"}
+        assert stages["edit"]["median"] > 0
+    assert "add: edit" in bench.show_web(result)
