@@ -457,8 +457,8 @@ def test_live_frames_leak_nothing(models_folder, visit, playwright, camera_film)
             measured = page.evaluate("performance.measureUserAgentSpecificMemory()")
             bytes_used.append(measured["bytes"])
         print([round(each / 1e6, 1) for each in bytes_used], live)
-        first, last = np.mean(bytes_used[:3]), np.mean(bytes_used[-3:])
-        assert last < first * 1.1 + 5e6, bytes_used
+        # What could not be collected yet comes and goes; what is kept only grows.
+        assert min(bytes_used[-3:]) < min(bytes_used[:3]) + 1.5e6, bytes_used
 
 
 def test_copying_answers_in_live_mode(site, visit, browser):
