@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from . import datasets
-from .errors import CourseError
+from .errors import CourseError, first_line
 from .files import write_text
 from .profiles import ROOT
 
@@ -499,8 +500,14 @@ def _starting(photos, folder, rounds, batch, size, many) -> dict:
 def in_new_process(function: Callable, *arguments):
     """Call a function of a module in a process of its own, and return what it returned."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(function, *arguments).result()
+    try:
+        with ProcessPoolExecutor(1, mp_context=context) as pool:
+            return pool.submit(function, *arguments).result()
+    except BrokenProcessPool as error:
+        raise BenchError(
+            "The system ended a process that measured, perhaps for want of memory. Try a smaller "
+            "--batch or --size."
+        ) from error
 
 
 def _probe(folder: str, size: int, batch: int) -> dict:
@@ -708,11 +715,13 @@ def _browser(path: str | None, film: Path):
             browser = running.chromium.launch(executable_path=path, args=flags)
         except Error as error:
             raise BenchError(
-                f"No browser starts here: {error.message.strip().splitlines()[0]}\nInstall "
+                f"No browser starts here: {first_line(error)}\nInstall "
                 f"Chromium or Chrome, or:\n  {sys.executable} -m playwright install chromium"
             ) from error
         try:
             yield browser
+        except Error as error:
+            raise BenchError(f"The page can't be measured: {first_line(error)}") from error
         finally:
             browser.close()
 
@@ -873,8 +882,21 @@ def run(
     """Run some of the `BENCHES`, print a table of each, and write all as JSON to `out`.
 
     What has been measured is written after each of them, so that a break loses one at most.
+
+    Raises
+    ------
+    CourseError
+        If something can't be measured, or `out` not be written (which is tried first).
     """
+    if size % 8:
+        raise BenchError(f"The networks halve the image: give a --size that 8 divides, not {size}.")
     results: dict = {"machine": machine()}
+
+    def write():
+        if out:
+            write_text(out, json.dumps(results, indent=2) + "\n")
+
+    write()
     load, cores = results["machine"]["load_before"], results["machine"]["cores"]
     if load is not None and load > cores / 4:
         report(f"This machine is busy (load {load} on {cores} cores): expect rough figures.")
@@ -888,6 +910,5 @@ def run(
     for name in names:
         results[name] = runs[name]()
         report(f"\n{show[name](results[name])}")
-        if out:
-            write_text(out, json.dumps(results, indent=2) + "\n")
+        write()
     return results

@@ -349,7 +349,7 @@ def bench(
         typer.Argument(
             help="train: a training step, against PyTorch's if that is installed. data: reading "
             "photos, and drawing faces. web: the page, stage by stage. scale: one device against "
-            "two.  [default: all of them]"
+            "two. Without any, all four."
         ),
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Turns of each that is compared.")] = 5,
@@ -358,8 +358,8 @@ def bench(
     data: Annotated[
         str | None,
         typer.Option(
-            help="CelebA's folder. [default: the folder that CELEBA_DIR names, else JPEGs are "
-            "made of drawn faces]"
+            help="CelebA's folder. Without it, the one that CELEBA_DIR names, else JPEGs made of "
+            "drawn faces."
         ),
     ] = None,
     json: Annotated[

@@ -84,6 +84,21 @@ def test_results_are_printed_and_written_after_each_bench(monkeypatch, capsys, t
     assert [path.name for path in tmp_path.iterdir()] == ["figures.json"]
 
 
+def test_what_can_not_be_is_said_before_anything_is_measured(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(bench, "scale", lambda *options: pytest.fail("measured"))
+    for options, words in (
+        (["--size", "100"], "that 8 divides, not 100"),
+        (["--json", tmp_path / "nowhere" / "figures.json"], "can't be used"),
+    ):
+        code, text = course(monkeypatch, capsys, "scale", *options)
+        assert code == 1 and words in text and "Traceback" not in text
+
+
+def test_process_that_was_ended_is_a_message():
+    with pytest.raises(bench.BenchError, match="ended a process"):
+        bench.in_new_process(os._exit, 1)
+
+
 def test_unknown_bench_is_a_message(monkeypatch, capsys):
     code, text = course(monkeypatch, capsys, "speed")
     assert code == 2 and "'speed' is not one of" in " ".join(text.replace("│", " ").split())
