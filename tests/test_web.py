@@ -1164,11 +1164,6 @@ def test_slider_and_switches_work_from_the_keyboard(site, visit):
     assert page.get_by_role("radio", name="remove").is_checked()
 
 
-if __name__ == "__main__":  # after a change in helpers/alignment.py: python tests/test_web.py
-    sys.path.insert(0, str(ROOT))
-    ALIGNMENT.write_text(json.dumps(alignment_cases(), separators=(",", ":")) + "\n")
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
 def test_nothing_is_out_of_reach_for_a_screen_reader(site, visit, width, scheme):
@@ -1181,3 +1176,35 @@ def test_nothing_is_out_of_reach_for_a_screen_reader(site, visit, width, scheme)
     assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in found["violations"]] == []
     overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
     assert overflow <= 0
+
+
+def test_lighthouse_finds_nothing_to_improve(models_folder, tmp_path, monkeypatch):
+    """On a phone. Lighthouse is installed apart from the page, and here only."""
+    from browser import find_browser
+
+    from helpers.page import find_node
+
+    node, audit = find_node(), ROOT / "web" / "audit"
+    if not (audit / "node_modules" / "lighthouse").is_dir():
+        done = node.run("ci", "--ignore-scripts", cwd=audit)
+        assert done.returncode == 0, done.stdout
+    monkeypatch.setenv("CHROME_PATH", find_browser())
+    report = tmp_path / "report.json"
+    with served(models_folder) as address:
+        done = node.run(
+            *("exec", "--", "lighthouse", f"{address}/?backend=wasm", "--quiet"),
+            *("--output=json", f"--output-path={report}"),
+            "--only-categories=accessibility,best-practices",
+            "--chrome-flags=--headless " + " ".join(flag for flag in FLAGS if " " not in flag),
+            cwd=audit,
+        )
+    assert done.returncode == 0, done.stdout
+    found = json.loads(report.read_text("utf-8"))
+    failed = [name for name, audit in found["audits"].items() if audit["score"] == 0]
+    scores = {name: category["score"] for name, category in found["categories"].items()}
+    assert scores["accessibility"] == 1 and scores["best-practices"] >= 0.95, (scores, failed)
+
+
+if __name__ == "__main__":  # after a change in helpers/alignment.py: python tests/test_web.py
+    sys.path.insert(0, str(ROOT))
+    ALIGNMENT.write_text(json.dumps(alignment_cases(), separators=(",", ":")) + "\n")

@@ -18,7 +18,7 @@ export function Compare({ shown, loading, busy, live, after }: Properties) {
   const [found, setFound] = useState(false);
   const before = useRef<HTMLCanvasElement>(null);
   const drawn = useRef<ImageBitmap>(undefined);
-  const { width, height } = shown?.photo ?? { width: 4, height: 3 };
+  const { width, height } = shown?.photo ?? { width: 1, height: 1 };
 
   const about = live ? undefined : shown?.photo;
   useEffect(() => setChosen(undefined), [live, about]);
