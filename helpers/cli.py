@@ -48,14 +48,14 @@ DataOption = Annotated[
     str | None,
     typer.Option(
         help="CelebA's folder, a folder with with/ and without/, or the word drawn. "
-        "[default: the folder that CELEBA_DIR names, else drawn]"
+        "\\[default: the folder that CELEBA_DIR names, else drawn]"
     ),
 ]
 SizeOption = Annotated[int, typer.Option(min=32, max=256, help="Side of the images in pixels.")]
 SeedOption = Annotated[int, typer.Option(help="Of the split, the order and the first weights.")]
 WeightsOption = Annotated[
     Path | None,
-    typer.Option(help="Folder of a run, or with .npz weights. [default: the course's own]"),
+    typer.Option(help="Folder of a run, or with .npz weights. \\[default: the course's own]"),
 ]
 
 
@@ -155,11 +155,11 @@ def train(
     network: Annotated[Network, typer.Option(help="Which networks.")] = Network.attention,
     size: SizeOption = 128,
     width: Annotated[
-        int | None, typer.Option(min=4, help="Narrows the attention network. [default: 24]")
+        int | None, typer.Option(min=4, help="Narrows the attention network. \\[default: 24]")
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Train until so many steps.")] = None,
     minutes: Annotated[
-        float | None, typer.Option(min=0.01, help="Train so long from now. [default: 45]")
+        float | None, typer.Option(min=0.01, help="Train so long from now. \\[default: 45]")
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Images of each side in a step.")] = 4,
     images: Annotated[int, typer.Option(min=8, help="Drawn faces of each side.")] = 1000,
@@ -307,12 +307,12 @@ def evaluate(
     classifier: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Weights of a judge; may be given more than once. [default: the course's own "
+            help="Weights of a judge; may be given more than once. \\[default: the course's own "
             "for CelebA, else one is trained]"
         ),
     ] = None,
     count: Annotated[
-        int | None, typer.Option(min=4, help="At most so many images a side. [default: all]")
+        int | None, typer.Option(min=4, help="At most so many images a side. \\[default: all]")
     ] = None,
     images: Annotated[
         int, typer.Option(min=8, help="Drawn faces of each side, as in the training.")

@@ -4,13 +4,17 @@ Three kinds of data stand behind one interface, `open_split`: CelebA in its own 
 folders ``with/`` and ``without/``, and the drawn faces (the word ``drawn``). Built in notebook 01.
 """
 
+import atexit
 import difflib
+import functools
 import hashlib
 import itertools
 import os
 import shutil
 import signal
 import tempfile
+import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -697,19 +701,25 @@ def pair_stream(
 
     sides = [split.items[part, side] for side in SIDES]
 
+    _end_streams_at_exit()
+
     def positions() -> Iterator[list]:
         pairs = map(_Pairs(split, part, seed), itertools.count(start * batch))
-        while True:
+        while not _ending.is_set():
             yield list(itertools.islice(pairs, batch))
 
     # A batch at a time: to go to and fro between TensorFlow and Python for each pair took a tenth
     # of the time.
     def load(chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         batches = np.empty((len(SIDES), batch, size, size, 3), np.float32)
-        for images, items, places in zip(batches, sides, chosen.swapaxes(0, 1), strict=True):
-            for image, (index, mirrored) in zip(images, places, strict=True):
-                read = _read_or_next(split, items, int(index), size, cache)
-                image[:] = to_unit(read[:, ::-1] if mirrored and flip else read)
+        _reading.add(threading.get_ident())
+        try:
+            for images, items, places in zip(batches, sides, chosen.swapaxes(0, 1), strict=True):
+                for image, (index, mirrored) in zip(images, places, strict=True):
+                    read = _read_or_next(split, items, int(index), size, cache)
+                    image[:] = to_unit(read[:, ::-1] if mirrored and flip else read)
+        finally:
+            _reading.discard(threading.get_ident())
         return tuple(batches)
 
     def load_both(chosen):
@@ -724,6 +734,24 @@ def pair_stream(
     # Decoding and scaling let other threads run; the rest of Python does not.
     readers = max(2, min(8, os.cpu_count() or 2))
     return stream.map(load_both, num_parallel_calls=readers, deterministic=True).prefetch(2)
+
+
+# A process that ends in the middle of reading would hang: TensorFlow waits for its threads, and one
+# that has to call Python then waits for ever. So before that, all streams come to their ends.
+_ending = threading.Event()
+_reading: set[int] = set()  # threads
+
+
+@functools.cache
+def _end_streams_at_exit() -> None:
+    def end() -> None:
+        _ending.set()
+        calm, patience = 0, 100
+        while calm < 2 and patience:
+            time.sleep(0.05)
+            calm, patience = (0 if _reading else calm + 1), patience - 1
+
+    atexit.register(end)
 
 
 def _from(items: list[Item], index: int) -> Iterator[Item]:

@@ -57,6 +57,7 @@ def test_every_command_explains_itself(course):
         assert command in text
         code, help_text = course(command, "--help")
         assert code == 0 and "--help" in help_text
+    assert "[default: 24]" in course("train", "--help")[1]  # no markup, though in brackets
 
 
 def test_split_writes_both_sides(course, celeba, tmp_path):

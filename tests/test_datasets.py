@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -317,3 +320,23 @@ def test_pairs_share_what_might_be_confused_with_the_attribute(celeba):
         assert traits(without)[:count] == traits(with_)[:count]
         matched += 0 < count < len(shared)
     assert matched > 5
+
+
+@pytest.mark.slow
+def test_program_that_ends_in_the_middle_of_reading_ends(celeba):
+    """TensorFlow's threads must not wait for a Python that is gone."""
+    program = f"""
+import time
+from helpers import datasets
+
+def slowly(*arguments, read=datasets.read_image):
+    time.sleep(0.3)
+    return read(*arguments)
+
+datasets.read_image = slowly
+stream = iter(datasets.pair_stream(datasets.open_split({str(celeba)!r}, "glasses"), 32, 2))
+next(stream)
+print("the end")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=240)
+    assert done.returncode == 0 and b"the end" in done.stdout, done.stderr[-1000:]
