@@ -22,7 +22,7 @@ import tensorflow as tf
 from PIL import Image
 from tqdm.auto import tqdm
 
-from . import datasets, losses, metrics, networks
+from . import datasets, losses, metrics, networks, setup
 from .errors import CourseError, explain, first_line
 from .files import alone_in, clear_unfinished, explained, write_text, written_whole
 from .networks import REAL_WITH, REAL_WITHOUT
@@ -616,6 +616,8 @@ class Run:
             fixed = preview_batch(self.split, self.settings.size, cache=cache)
             history: list[dict[str, float]] = []
             began = saved = time.monotonic()
+            # In its first step TensorFlow builds the graph, and complains of its own rewriting.
+            quiet = setup.silenced()
             for without, with_ in self._batches(cache):
                 before = time.monotonic()
                 if steps is not None and self.step >= steps:
@@ -624,7 +626,9 @@ class Run:
                     break
                 step = self.step
                 seed = tf.constant([self.settings.seed, step])
-                report = self._train_step(without, with_, seed)
+                with quiet:
+                    report = self._train_step(without, with_, seed)
+                quiet = contextlib.nullcontext()
                 self._check_losses(step, report)
                 # Early weights are noise: the average forgets them faster than later ones.
                 decay = min(self.settings.average, (1 + step) / (10 + step))
