@@ -955,6 +955,9 @@ def graph(nodes, shape=(1, 128, 128, 1)):
 
 
 INPUT = {"name": "image", "op": "Placeholder"}
+TEXTS = dict.fromkeys(("path", "network", "data", "licence"), "")
+CLASSIFIER = {**TEXTS, "size": 128, "bytes": 1, "parameters": 1, "attributes": ["hat"]}
+ONLY_TELLS = json.dumps({"models": [], "classifiers": [CLASSIFIER]})
 # What an attacker, or a bug, could put in a model's place.
 ENDLESS = graph([INPUT], (10**10, 10**10, 10**10))
 UNKNOWN = graph([INPUT, {"name": "end", "op": "Summon", "input": ["image"]}])
@@ -974,7 +977,8 @@ PROTOTYPE = graph([{"name": "__proto__", "op": "Placeholder"}, INPUT]).replace(
         ("**/manifest.json", {"status": 404, "body": "404"}, "models-missing", "course.py export"),
         ("**/manifest.json", None, "offline", "manifest.json"),
         ("**/manifest.json", {"body": '{"models": []}'}, "models-missing", "empty"),
-        ("**/manifest.json", {"body": '{"models": [{}]}'}, "model-broken", '"attribute"'),
+        ("**/manifest.json", {"body": ONLY_TELLS}, "models-missing", "empty"),
+        ("**/manifest.json", {"body": '{"models": [{}]}'}, "model-broken", "model 1"),
         ("**/manifest.json", {"body": "<!doctype html>"}, "models-missing", "course.py export"),
         ("**/model.json", {"body": "<!doctype html><p>Hello"}, "model-broken", "a web page"),
         ("**/model.json", {"status": 404, "body": "404"}, "model-broken", "404"),

@@ -79,7 +79,9 @@ export async function fetchManifest(): Promise<ModelEntry[]> {
     throw new Problem("models-missing", MANIFEST);
   }
   const entries = readAs(MANIFEST, () => readManifest(manifest));
-  if (entries.length === 0) throw new Problem("models-missing", `${MANIFEST} is empty`);
+  if (!entries.some(({ role }) => role !== "tell")) {
+    throw new Problem("models-missing", `${MANIFEST} is empty`);
+  }
   return entries;
 }
 

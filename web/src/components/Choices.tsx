@@ -9,7 +9,9 @@ const STRONGEST = 150;
 export function Choices({ inverter }: { inverter: Inverter }) {
   const { entries, attribute, mode, choose, strength, setStrength } = inverter;
   if (!attribute) return null;
-  const attributes = [...new Set(entries.map((entry) => entry.attribute))];
+  const attributes = [...new Set(entries.map((entry) => entry.attribute))].filter(
+    (each) => modesOf(entries, each).length > 0, // a classifier alone changes nothing
+  );
   const possible = modesOf(entries, attribute);
   const percent = Math.round(strength * 100);
   return (
