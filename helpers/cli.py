@@ -288,11 +288,20 @@ def web(
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Do not open a browser window.")
     ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Serve nothing: write the page here, a new folder, for any static host."),
+    ] = None,
 ) -> None:
     """Build the page if it changed, and serve it on this machine only."""
-    from . import server
+    from . import page, server
 
-    server.serve(server.build_page(ROOT), port, open_browser=not no_browser)
+    built = page.build_page(ROOT)
+    if out:
+        page.copy_page(built, out)
+        say(f"Wrote {out}. It works under any address; a camera needs one with https.")
+    else:
+        server.serve(built, port, open_browser=not no_browser)
 
 
 @app.command()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .errors import CourseError
+from .files import explained
 
 OLDEST_NODE = (20, 19)  # what Vite 8 asks for; also in web/package.json
 STAMP = "built-from.txt"
@@ -144,6 +145,26 @@ def build_page(root: Path, report: Callable[[str], None] = print) -> Path:
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return dist
+
+
+def copy_page(page: Path, out: Path) -> None:
+    """Copy the built page to a new folder, whole or not at all.
+
+    Raises
+    ------
+    CourseError
+        If there is something at `out` already, or it can't be written.
+    """
+    with explained(out):
+        if out.exists():
+            raise CourseError(f"{out} is there already: name a new folder, or delete it first.")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+        try:
+            shutil.copytree(page, work / "page", ignore=shutil.ignore_patterns(STAMP))
+            (work / "page").rename(out)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
 
 
 def fingerprint(web: Path) -> str:

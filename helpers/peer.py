@@ -14,10 +14,7 @@ import numpy as np
 from .errors import CourseError
 from .networks import GENERATED, LEAK, REAL_WITH, REAL_WITHOUT
 
-INSTALL = (
-    f"{sys.executable} -m pip install torch==2.13.0 --index-url "
-    "https://download.pytorch.org/whl/cpu"
-)
+INSTALL = f"{sys.executable} -m pip install torch==2.13.0"
 
 
 class NoPeer(CourseError):
@@ -36,8 +33,8 @@ def find_torch():
         return importlib.import_module("torch")
     except (ImportError, OSError) as error:  # OSError: a library of its own is missing
         raise NoPeer(
-            f"There is no PyTorch to compare with ({error}). To add it, for the processor only "
-            f"(about 200 MB):\n  {INSTALL}"
+            f"There is no PyTorch to compare with ({error}). To add it:\n  {INSTALL}\nThat brings "
+            "gigabytes for GPUs; PyTorch's own site names an index with a build for processors."
         ) from error
 
 

@@ -105,7 +105,7 @@ def test_unknown_bench_is_a_message(monkeypatch, capsys):
 
 
 def test_missing_pytorch_is_said_with_the_command_that_adds_it(no_torch):
-    with pytest.raises(peer.NoPeer, match="pip install torch==[0-9.]+ --index-url .*/whl/cpu"):
+    with pytest.raises(peer.NoPeer, match=r"pip install torch==[0-9.]+"):
         peer.find_torch()
 
 

@@ -17,6 +17,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from helpers.errors import CourseError
+
 ROOT = Path(__file__).parent.parent
 ALIGNMENT = ROOT / "web" / "test" / "alignment.json"
 
@@ -1115,6 +1117,20 @@ VIOLATION = """address => new Promise(resolve => {
     addEventListener("securitypolicyviolation", event => resolve(event.effectiveDirective));
     fetch(address).then(() => resolve("sent"), () => setTimeout(resolve, 500, "not refused"));
 })"""
+
+
+def test_the_page_is_copied_whole_to_a_new_folder(page_folder, tmp_path):
+    from helpers.page import copy_page
+
+    out = tmp_path / "a" / "site"
+    copy_page(page_folder, out)
+    assert (out / "index.html").read_bytes() == (page_folder / "index.html").read_bytes()
+    assert (out / "models" / "manifest.json").is_file()
+    before = sorted(out.rglob("*"))
+    with pytest.raises(CourseError, match="there already"):
+        copy_page(page_folder, out)
+    assert sorted(out.rglob("*")) == before
+    assert list(out.parent.iterdir()) == [out]
 
 
 def test_any_static_host_will_do_and_nothing_can_leave(stand_in_folder, visit, tmp_path):
