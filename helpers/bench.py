@@ -383,7 +383,6 @@ def _reading(photos, folder, rounds, batch, size, images) -> dict:
     paths = [path for items in split.items.values() for path in items]
     batches = max(1, images // (2 * batch))
     count = 2 * batch * batches
-    stream = iter(datasets.pair_stream(split, size, batch))
     circle = itertools.cycle(paths)
 
     def one_thread():
@@ -391,7 +390,7 @@ def _reading(photos, folder, rounds, batch, size, images) -> dict:
             datasets.to_unit(datasets.read_image(next(circle), size))
 
     contestants = {
-        "stream": _drain(stream, batches),
+        "stream": _drain(iter(datasets.pair_stream(split, size, batch)), batches),
         "one thread": seconds(one_thread),
     }
     missing = None
@@ -400,13 +399,10 @@ def _reading(photos, folder, rounds, batch, size, images) -> dict:
             loader = iter(_torch_loader(paths, size, 2 * batch, filter_))
             contestants[name] = _drain(loader, batches)
     except NoPeer as error:
-        loader, missing = None, str(error)
+        missing = str(error)
     for run in contestants.values():
         run()
     samples = take_turns(contestants, rounds, "reading")
-    # An iterator that is alive when Python ends makes TensorFlow wait for ever.
-    contestants.clear()
-    del run, stream, loader
     result = {
         "images_per_second": {name: scaled(taken, count) for name, taken in samples.items()},
         "ratio_to_one_thread": ratio(samples["one thread"], samples["stream"]),
@@ -522,7 +518,6 @@ def _probe(folder: str, size: int, batch: int) -> dict:
     there = time.perf_counter()
     for _ in range(20):
         next(stream)
-    del stream
     return {"open": opened - began, "first_batch": there - opened, "megabytes": _peak_memory()}
 
 
@@ -629,10 +624,9 @@ def web(rounds: int = 5, frames: int = 10, browser_path: str | None = None) -> d
     """
     from . import server
 
-    page_folder = server.build_page(ROOT)
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as name,
-        _served(page_folder) as address,
+        server.served(server.build_page(ROOT)) as address,
         _browser(browser_path, Path(name) / "face.mjpeg") as browser,
     ):
         page = browser.new_context(service_workers="block").new_page()
@@ -659,34 +653,6 @@ def web(rounds: int = 5, frames: int = 10, browser_path: str | None = None) -> d
             for direction, taken in samples.items()
         },
     }
-
-
-@contextlib.contextmanager
-def _served(folder: Path) -> Iterator[str]:
-    """Serve a folder as `course.py web` does, from a thread; gives the address."""
-    import asyncio
-    import threading
-
-    from . import server
-
-    loop, started, ports = asyncio.new_event_loop(), threading.Event(), []
-
-    async def start():
-        ports.append(server.open_server(folder, 0)[1])
-        started.set()
-
-    def run():
-        loop.run_until_complete(start())
-        loop.run_forever()
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    started.wait(10)
-    try:
-        yield f"http://127.0.0.1:{ports[0]}"
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
 
 
 @contextlib.contextmanager

@@ -10,9 +10,7 @@ import functools
 import hashlib
 import itertools
 import os
-import shutil
 import signal
-import tempfile
 import threading
 import time
 import warnings
@@ -28,7 +26,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm.auto import tqdm
 
 from .errors import CourseError, explain
-from .files import explained, write_text, written_whole
+from .files import explained, folder_written_whole, write_text, written_whole
 
 PARTS = ("train", "validation", "test")
 SIDES = ("without", "with")
@@ -825,17 +823,8 @@ def write_split(
     with explained(out):
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise DataError(f"{out} exists already. Choose another --out, or delete it first.")
-        out.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=".split-", dir=out.parent))
-        try:
-            written = _write_sides(split, work, size)
-            if out.exists():
-                out.rmdir()
-            work.chmod(0o755)
-            work.rename(out)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-    return written
+    with folder_written_whole(out) as work:
+        return _write_sides(split, work, size)
 
 
 def _write_sides(split: Split, folder: Path, size: int) -> dict[tuple[str, str], int]:

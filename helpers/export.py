@@ -6,7 +6,6 @@ import importlib
 import io
 import json
 import logging
-import shutil
 import sys
 import tempfile
 import types
@@ -16,6 +15,7 @@ import keras
 import numpy as np
 
 from . import datasets, setup, training
+from .files import folder_written_whole
 
 TOLERANCE = 0.02  # of [-1, 1]: float16 weights move a residual by up to 0.003
 
@@ -97,25 +97,18 @@ def export_classifier(judge: keras.Model, out: Path, card: dict, attributes: lis
 
 
 def _export(model: keras.Model, out: Path, card: dict) -> Path:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    try:
-        size = card["size"]
-        one_face = keras.Model(
-            image := keras.Input((size, size, 3), batch_size=1, name="image"), model(image)
-        )
-        saved, ready = work / "saved_model", work / "ready"
+    size = card["size"]
+    one_face = keras.Model(
+        image := keras.Input((size, size, 3), batch_size=1, name="image"), model(image)
+    )
+    with folder_written_whole(out, replace=True) as ready, tempfile.TemporaryDirectory() as saved:
         with quiet():
             one_face.export(saved, format="tf_saved_model", verbose=False)
             import_converter().convert_tf_saved_model(
-                str(saved), str(ready), quantization_dtype_map={"float16": "*"}
+                saved, str(ready), quantization_dtype_map={"float16": "*"}
             )
         write_check(model, size, ready / "check.json")
         training.write_text(ready / "card.json", json.dumps(card, indent=2) + "\n")
-        shutil.rmtree(out, ignore_errors=True)
-        ready.rename(out)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     return out / "model.json"
 
 

@@ -3,6 +3,8 @@
 import contextlib
 import errno
 import os
+import shutil
+import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +42,31 @@ def written_whole(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+@contextlib.contextmanager
+def folder_written_whole(folder: Path, replace: bool = False) -> Iterator[Path]:
+    """Give a temporary folder beside `folder`, which takes its place if all went well.
+
+    Raises
+    ------
+    CourseError
+        If it can't be written, or, without `replace`, there is anything in `folder`; what was there
+        before is still there.
+    """
+    with explained(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=".", suffix=PART, dir=folder.parent))
+        try:
+            yield work
+            work.chmod(0o755)  # mkdtemp lets nobody else in
+            if replace:
+                shutil.rmtree(folder, ignore_errors=True)
+            elif folder.exists():
+                folder.rmdir()
+            work.rename(folder)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

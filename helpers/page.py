@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .errors import CourseError
-from .files import explained
+from .files import explained, folder_written_whole
 
 OLDEST_NODE = (20, 19)  # what Vite 8 asks for; also in web/package.json
 STAMP = "built-from.txt"
@@ -158,13 +158,8 @@ def copy_page(page: Path, out: Path) -> None:
     with explained(out):
         if out.exists():
             raise CourseError(f"{out} is there already: name a new folder, or delete it first.")
-        out.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-        try:
-            shutil.copytree(page, work / "page", ignore=shutil.ignore_patterns(STAMP))
-            (work / "page").rename(out)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
+    with folder_written_whole(out) as work:
+        shutil.copytree(page, work, ignore=shutil.ignore_patterns(STAMP), dirs_exist_ok=True)
 
 
 def fingerprint(web: Path) -> str:

@@ -170,17 +170,24 @@ def _from_keras(torch, model, norm):
     nn = torch.nn
     functional = nn.functional
 
-    class Convolution(nn.Module):
-        """TensorFlow's padding "same", which puts what can't be halved to the right and below."""
+    class Weighted(nn.Module):
+        """A layer with Keras' weights: PyTorch has the kernel's last two axes in front, swapped."""
 
         def __init__(self, layer):
             super().__init__()
             kernel, bias = map(np.asarray, layer.get_weights())
-            self.weight = _parameter(torch, kernel.transpose(3, 2, 0, 1))
+            sides = range(kernel.ndim - 2)
+            self.weight = _parameter(torch, kernel.transpose(-1, -2, *sides))
             self.bias = _parameter(torch, bias)
+
+    class Convolution(Weighted):
+        """TensorFlow's padding "same", which puts what can't be halved to the right and below."""
+
+        def __init__(self, layer):
+            super().__init__(layer)
             self.stride = layer.strides[0]
             # Of an even image: at stride 2, one less than at stride 1 has to be added.
-            total = kernel.shape[0] - self.stride
+            total = layer.kernel_size[0] - self.stride
             self.before, self.after = total // 2, total - total // 2
 
         def forward(self, x):
@@ -189,13 +196,7 @@ def _from_keras(torch, model, norm):
             padding = self.before if self.before == self.after else 0
             return functional.conv2d(x, self.weight, self.bias, self.stride, padding)
 
-    class Deconvolution(nn.Module):
-        def __init__(self, layer):
-            super().__init__()
-            kernel, bias = map(np.asarray, layer.get_weights())
-            self.weight = _parameter(torch, kernel.transpose(3, 2, 0, 1))
-            self.bias = _parameter(torch, bias)
-
+    class Deconvolution(Weighted):
         def forward(self, x):
             x = functional.conv_transpose2d(x, self.weight, self.bias, 2)
             return x[:, :, :-1, :-1]
@@ -215,12 +216,7 @@ def _from_keras(torch, model, norm):
                 x, self.scale, self.shift, *statistics, self.epsilon, cudnn_enabled=True
             )
 
-    class Dense(nn.Module):
-        def __init__(self, layer):
-            super().__init__()
-            kernel, bias = map(np.asarray, layer.get_weights())
-            self.weight, self.bias = _parameter(torch, kernel.T), _parameter(torch, bias)
-
+    class Dense(Weighted):
         def forward(self, x):
             return functional.linear(x.float(), self.weight, self.bias)
 

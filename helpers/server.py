@@ -1,10 +1,12 @@
 """Serves the built page on this machine, and to this machine only (notebook 10)."""
 
 import asyncio
+import contextlib
 import errno
 import logging
 import threading
 import webbrowser
+from collections.abc import Iterator
 from pathlib import Path
 
 from tornado.httpserver import HTTPServer
@@ -14,7 +16,7 @@ from tornado.web import Application, HTTPError, StaticFileHandler
 from .errors import CourseError
 from .page import build_page
 
-__all__ = ["build_page", "open_server", "serve"]
+__all__ = ["build_page", "open_server", "serve", "served"]
 
 ADDRESS = "127.0.0.1"
 # A foreign page can make its own name point to this machine. Whoever asks for that name gets
@@ -139,6 +141,30 @@ def open_server(folder: Path, port: int) -> tuple[HTTPServer, int]:
     raise CourseError(
         f"The ports {port} to {last - 1} are all taken or not allowed: give --port another."
     )
+
+
+@contextlib.contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve a folder from a thread, on a free port, while the context lasts; gives the address."""
+    loop, started, ports = asyncio.new_event_loop(), threading.Event(), []
+
+    def run() -> None:
+        async def start() -> None:
+            ports.append(open_server(folder, 0)[1])
+            started.set()
+
+        loop.run_until_complete(start())
+        loop.run_forever()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    if not started.wait(10):
+        raise CourseError("The server does not start.")
+    try:
+        yield f"http://{ADDRESS}:{ports[0]}"
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
 
 
 def serve(folder: Path, port: int = 8000, open_browser: bool = True) -> None:

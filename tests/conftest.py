@@ -28,5 +28,23 @@ def write_celeba(folder, count=40, seed=0):
 
 
 @pytest.fixture
+def course(monkeypatch, capsys):
+    """Call the command line with some arguments: gives the exit code and all that was printed."""
+    from helpers import cli
+
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["course.py", *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        printed = capsys.readouterr()
+        return code, printed.out + printed.err
+
+    return run
+
+
+@pytest.fixture
 def celeba(tmp_path):
     return write_celeba(tmp_path / "celeba")

@@ -7,19 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import bench, cli, datasets, peer, training
-
-
-def course(monkeypatch, capsys, *arguments):
-    """Return the exit code and all that was printed."""
-    monkeypatch.setattr("sys.argv", ["course.py", "bench", *map(str, arguments)])
-    code = 0
-    try:
-        cli.main()
-    except SystemExit as stop:
-        code = stop.code or 0
-    printed = capsys.readouterr()
-    return code, printed.out + printed.err
+from helpers import bench, datasets, peer, training
 
 
 @pytest.fixture
@@ -60,7 +48,7 @@ def test_table_lines_up():
     ]
 
 
-def test_results_are_printed_and_written_after_each_bench(monkeypatch, capsys, tmp_path):
+def test_results_are_printed_and_written_after_each_bench(course, monkeypatch, tmp_path):
     figure = bench.summary([1.0, 3.0, 2.0])
     scale = {
         "batch": 2,
@@ -76,7 +64,7 @@ def test_results_are_printed_and_written_after_each_bench(monkeypatch, capsys, t
 
     monkeypatch.setattr(bench, "web", breaks)
     out = tmp_path / "figures.json"
-    code, text = course(monkeypatch, capsys, "scale", "web", "--json", out)
+    code, text = course("bench", "scale", "web", "--json", out)
     assert code == 1 and "No browser starts here." in text and "Traceback" not in text
     assert "one device   2.00" in text and "Two devices: 2.00 (1.00 to 3.00) times" in text
     written = json.loads(out.read_text())
@@ -84,13 +72,13 @@ def test_results_are_printed_and_written_after_each_bench(monkeypatch, capsys, t
     assert [path.name for path in tmp_path.iterdir()] == ["figures.json"]
 
 
-def test_what_can_not_be_is_said_before_anything_is_measured(monkeypatch, capsys, tmp_path):
+def test_what_can_not_be_is_said_before_anything_is_measured(course, monkeypatch, tmp_path):
     monkeypatch.setattr(bench, "scale", lambda *options: pytest.fail("measured"))
     for options, words in (
         (["--size", "100"], "that 8 divides, not 100"),
         (["--json", tmp_path / "nowhere" / "figures.json"], "can't be used"),
     ):
-        code, text = course(monkeypatch, capsys, "scale", *options)
+        code, text = course("bench", "scale", *options)
         assert code == 1 and words in text and "Traceback" not in text
 
 
@@ -99,8 +87,8 @@ def test_process_that_was_ended_is_a_message():
         bench.in_new_process(os._exit, 1)
 
 
-def test_unknown_bench_is_a_message(monkeypatch, capsys):
-    code, text = course(monkeypatch, capsys, "speed")
+def test_unknown_bench_is_a_message(course):
+    code, text = course("bench", "speed")
     assert code == 2 and "'speed' is not one of" in " ".join(text.replace("│", " ").split())
 
 

@@ -6,27 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import classifier, cli, datasets, export, faces, inverter, networks, training
+from helpers import classifier, datasets, export, faces, inverter, networks, training
 from helpers.profiles import ROOT
 
 SIZE = 32
-
-
-def run(monkeypatch, capsys, *arguments):
-    """Return the exit code and all that was printed."""
-    monkeypatch.setattr("sys.argv", ["course.py", *map(str, arguments)])
-    code = 0
-    try:
-        cli.main()
-    except SystemExit as stop:
-        code = stop.code or 0
-    printed = capsys.readouterr()
-    return code, printed.out + printed.err
-
-
-@pytest.fixture
-def course(monkeypatch, capsys):
-    return lambda *arguments: run(monkeypatch, capsys, *arguments)
 
 
 @pytest.fixture

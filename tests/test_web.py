@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from helpers.errors import CourseError
+from helpers.server import served
 
 ROOT = Path(__file__).parent.parent
 ALIGNMENT = ROOT / "web" / "test" / "alignment.json"
@@ -195,33 +196,6 @@ def stand_in_folder(page_folder, tmp_path_factory):
 def models_folder(page_folder, stand_in_folder):
     """The page with the course's own models, as long as it has some."""
     return page_folder if (page_folder / "models/manifest.json").is_file() else stand_in_folder
-
-
-@contextlib.contextmanager
-def served(folder):
-    """Serve a folder as `course.py web` does, from a thread; gives the address."""
-    import asyncio
-
-    from helpers.server import open_server
-
-    loop, started, ports = asyncio.new_event_loop(), threading.Event(), []
-
-    def run():
-        async def start():
-            ports.append(open_server(folder, 0)[1])
-            started.set()
-
-        loop.run_until_complete(start())
-        loop.run_forever()
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    assert started.wait(10)
-    try:
-        yield f"http://127.0.0.1:{ports[0]}"
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
 
 
 @contextlib.contextmanager

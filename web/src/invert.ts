@@ -27,14 +27,14 @@ import type { Track, Tracker } from "./track";
 /** What to do with each face: `invert` adds the attribute where it is not, else removes it. */
 export type Mode = Direction | "invert";
 
-export interface Generator {
+export interface Network {
   model: GraphModel;
   size: number;
 }
 /** One generator for `add` and `remove`; for `invert` both, and who tells which of them to use. */
-export type Models = Partial<Record<Direction, Generator>> & {
+export type Networks = Partial<Record<Direction, Network>> & {
   /** A classifier; `column` is the attribute's place in its output. */
-  tell?: Generator & { column: number };
+  tell?: Network & { column: number };
 };
 
 export type Stage = "detect" | "align" | "edit" | "composite";
@@ -106,7 +106,7 @@ export function stopwatch() {
 export async function findEdits(
   photo: ImageBitmap,
   detector: GraphModel,
-  models: Models,
+  models: Networks,
   mode: Mode,
   { count }: ReturnType<typeof stopwatch>,
   live?: { tracker: Tracker; at: number },

@@ -14,10 +14,10 @@ import {
   findEdits,
   stopwatch,
   type Edit,
-  type Generator,
+  type Network,
   type Inverted,
   type Mode,
-  type Models,
+  type Networks,
 } from "./invert";
 import type { Check, ModelFiles, Role } from "./models";
 import { Tracker } from "./track";
@@ -64,7 +64,7 @@ export interface SelfTest {
 }
 
 let detector: GraphModel;
-const networks = new Map<string, Generator>();
+const networks = new Map<string, Network>();
 let film: { number: number; tracker: Tracker } | undefined;
 let last: { photo: ImageBitmap; edits: Edit[] } | undefined;
 
@@ -104,7 +104,7 @@ const tasks: { [Name in TaskName]: (...p: Parameters<Tasks[Name]>) => Promise<un
   async invert({ mode, models, column, strength, live }, photo) {
     const loaded = (role: Role) => networks.get(models[role] ?? "");
     const tell = loaded("tell");
-    const named: Models = {
+    const named: Networks = {
       add: loaded("add"),
       remove: loaded("remove"),
       tell: tell && { ...tell, column },

@@ -76,8 +76,10 @@ export function Compare({ shown, loading, busy, live, after }: Properties) {
  * the edit is seen whole, and the slider beside it.
  */
 function leftOfEdits(shown?: Shown): number {
-  const left = shown?.result?.patches.map(({ x }) => (x / shown.photo.width) * 100) ?? [];
-  return Math.floor(Math.min(50, ...left)) * (left.length && 1);
+  const patches = shown?.result?.patches ?? [];
+  if (!shown || patches.length === 0) return 0;
+  const left = Math.min(...patches.map(({ x }) => x));
+  return Math.floor(Math.min(50, (100 * left) / shown.photo.width));
 }
 
 function draw(canvas: HTMLCanvasElement, photo: ImageBitmap): CanvasRenderingContext2D {
