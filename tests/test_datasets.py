@@ -1,6 +1,7 @@
 import itertools
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -343,3 +344,17 @@ def test_streams_come_to_their_ends_before_python_does(celeba, monkeypatch):
         assert len(list(itertools.islice(stream, 50))) < 50  # what was under way
     finally:
         datasets._end_streams_at_exit.cache_clear()  # the real one is registered by the next
+
+
+def test_pairs_for_an_attribute_do_not_ask_for_what_it_covers():
+    """Nobody with a hat shows a fringe: to share that would leave all fringes out."""
+    names = [f"{i}.jpg" for i in range(20)]
+    # Ten with hats; of ten without, all but one have a fringe.
+    fringes = [-1] * 10 + [1] * 9 + [-1]
+    values = np.array([[1] * 10 + [-1] * 10, fringes], np.int8).T
+    split = datasets.Split("Wearing_Hat", "photos", {})
+    split.known = datasets.AttributeTable(names, ["Wearing_Hat", "Bangs"], values)
+    split.items = {("train", "with"): [Path(n) for n in names[:10]]}
+    split.items["train", "without"] = [Path(n) for n in names[10:]]
+    pairs = datasets._Pairs(split, "train", 0)
+    assert len({pairs(position)[0][0] for position in range(100)}) == 10

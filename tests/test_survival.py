@@ -21,6 +21,7 @@ from PIL import Image
 
 from helpers import datasets, training
 from helpers.errors import CourseError
+from helpers.files import folder_written_whole
 
 KILLS = int(os.environ.get("SURVIVAL_KILLS", "4"))
 DAMAGES = int(os.environ.get("SURVIVAL_DAMAGES", "12"))
@@ -468,3 +469,13 @@ def test_a_split_that_does_not_fit_leaves_nothing(small_disk, split):
     with pytest.raises(CourseError, match="No space left on device.*Free some space"):
         datasets.write_split(split, disk / "out", 128)
     assert [path.name for path in disk.iterdir()] == ["filler"]
+
+
+def test_a_folder_that_somebody_filled_meanwhile_is_left_alone(tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(CourseError, match="can't be used"), folder_written_whole(out) as work:
+        (work / "ours.txt").write_text("ours")
+        out.mkdir()
+        (out / "theirs.txt").write_text("theirs")
+    assert (out / "theirs.txt").read_text() == "theirs"
+    assert list(tmp_path.iterdir()) == [out]

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import os
 
 import numpy as np
 import pytest
@@ -269,6 +270,7 @@ def test_a_run_leaves_previews_logs_and_weights_that_load(split, tmp_path):
     run = Run(tmp_path / "run", settings(), split, dtype="float32")
     history = run.train(steps=2, preview_every=1, progress=False)
     assert [entry["step"] for entry in history] == [0]
+    assert history[0]["add/outside"] > 0  # the region of glasses is known
     assert sorted(p.name for p in (tmp_path / "run" / "previews").iterdir()) == [
         "step-000001.png",
         "step-000002.png",
@@ -278,6 +280,20 @@ def test_a_run_leaves_previews_logs_and_weights_that_load(split, tmp_path):
     assert card["direction"] == "add" and card["steps"] == 2 and card["network"] == "attention"
     image = np.random.default_rng(0).uniform(-1, 1, (1, SIZE, SIZE, 3)).astype("float32")
     np.testing.assert_allclose(generator(image), run.averaged[0](image), atol=5e-3)
+
+
+def test_only_the_first_step_is_silenced(split, tmp_path, capfd):
+    run = Run(tmp_path / "run", settings(), split, dtype="float32")
+    steps = iter(range(3))
+
+    def says(without, with_, seed):
+        os.write(2, f"said {next(steps)}".encode())
+        return dict.fromkeys(("discriminator", "add/gan", "remove/gan"), tf.constant(1.0))
+
+    run._train_step = says
+    run.train(steps=3, progress=False)
+    error = capfd.readouterr().err
+    assert "said 0" not in error and "said 1" in error and "said 2" in error
 
 
 def test_other_settings_in_the_same_folder_are_refused_with_the_difference(split, tmp_path):

@@ -879,6 +879,10 @@ def test_invert_adds_what_is_missing_and_removes_what_is_there(
         visited.page.get_by_text("See inside").click()
         assert "glasses found: the classifier says" in visited.page.inner_text("details dl")
         assert visited.page.get_by_text("asks a small classifier").count() == 1
+        # Of two answers, the one about the attribute counts: here are glasses, and no hat.
+        visited.page.get_by_role("radio", name="hat").check()
+        shown = visited.wait_for_result(int(visited.data["result"]))
+        assert shown["directions"] == "add"
 
 
 def test_browser_and_keras_compute_the_same(models_folder, visit):
