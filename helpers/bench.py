@@ -595,69 +595,172 @@ BROWSER_FLAGS = (
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 )
+READY = "() => ['ready', 'problem'].includes(document.querySelector('main')?.dataset.state)"
 STAGES = ("detect", "align", "edit", "composite")
-# The page's worker says how long each stage took; this listens in.
+FIRST = 3  # frames of each turn that do not count
+MODES = ("add", "remove", "invert")
+PERIOD = 8  # frames after which the tracker's work repeats (web/src/follow.ts)
+GOAL = 0.5  # of a page's frame, all of it, to ONNX Runtime's time for the paper's generator alone
+CLOSE = 1e-4  # how far another runtime's residual may be from Keras', which is of size 1
+# The page's worker says how long each stage took; this listens in, and takes the time from the
+# question to the answer, and from one answer to the next.
 LISTEN = """
-window.stages = [];
+window.seen = [];
 window.Worker = class extends Worker {
+    #asked = new Map();
+    #last = 0;
     constructor(...parameters) {
         super(...parameters);
         this.addEventListener("message", ({ data }) => {
             const took = data?.result?.milliseconds;
-            if (took && data.result.directions?.length) window.stages.push(took);
+            if (!took || !data.result.directions?.length) return;
+            const now = performance.now();
+            seen.push({ ...took, all: now - this.#asked.get(data.id), next: now - this.#last });
+            this.#last = now;
         });
+    }
+    postMessage(message, ...rest) {
+        this.#asked.set(message.id, performance.now());
+        super.postMessage(message, ...rest);
     }
 };
 """
 
 
-def web(rounds: int = 5, frames: int = 10, browser_path: str | None = None) -> dict:
-    """Measure the page's stages on live frames, in a browser without a window, on one thread.
+def web(rounds: int = 5, frames: int = 2 * PERIOD, browser_path: str | None = None) -> dict:
+    """Measure the page on live frames beside other runtimes, in a browser without a window.
 
-    Both directions take turns, `frames` frames each; the first frames of each are left out. The
-    browser is the one given, or Chromium or Chrome on PATH, or Playwright's own.
+    What the page does with a whole frame takes turns with what the paper's generator alone takes in
+    ONNX Runtime and in LiteRT.js, all on one WASM thread. Each turn's time is the mean of `frames`
+    frames, since the page looks for faces only in some of them; the first of each turn are left
+    out. The browser is the one given, or Chromium or Chrome on PATH, or Playwright's own.
+
+    Returns
+    -------
+    dict
+        ``milliseconds`` by mode of each stage, of a frame in ``all``, and from one frame to the
+        ``next``, which waits for the camera and draws; ``runtimes`` by name, with ``milliseconds``
+        and how far ``apart`` from Keras they are, or why they are ``missing``; and ``ratio`` by
+        runtime and mode: what part of its time our frame takes.
 
     Raises
     ------
     BenchError
-        If there is no browser, or the page says that something is wrong.
+        If there is no browser, the page says that something is wrong, or a runtime computes
+        something else than Keras.
     """
     from . import server
 
+    samples: dict[str, list[dict]] = {mode: [] for mode in MODES}
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as name,
         server.served(server.build_page(ROOT)) as address,
+        server.served(ROOT / "web" / "bench") as beside,
         _browser(browser_path, Path(name) / "face.mjpeg") as browser,
     ):
+        runtimes, contestants = _open_runtimes(browser, beside, frames)
         page = browser.new_context(service_workers="block").new_page()
         page.set_default_timeout(120_000)
         page.add_init_script(LISTEN)
         page.goto(f"{address}/?backend=wasm")
-        _start_camera(page)
-        samples: dict[str, list[dict]] = {}
+        _wait(page, READY)
 
-        def look(direction):
-            page.locator(f"input[type=radio][value={direction}]").first.check()
-            taken = _frames(page, frames)
-            samples.setdefault(direction, []).extend(taken)
-            return statistics.median(sum(frame.values()) for frame in taken) / 1000
+        def look(mode):
+            page.locator(f"input[type=radio][value={mode}]").first.check()
+            _wait(page, READY)  # its model may have to be loaded
+            page.get_by_role("button", name="Use camera").click()
+            seen = _frames(page, frames)
+            page.get_by_role("button", name="Stop camera").click()  # or it would compute on
+            parts = {part: statistics.mean(frame[part] for frame in seen) for part in seen[0]}
+            samples[mode].append(parts)
+            return parts["all"] / 1000
 
-        take_turns(
-            {d: lambda d=d: look(d) for d in ("add", "remove")}, rounds, "the page, live frames"
+        taken = take_turns(
+            {mode: functools.partial(look, mode) for mode in MODES} | contestants,
+            rounds,
+            "the page and others",
         )
+    for name in contestants:
+        runtimes[name]["milliseconds"] = summary([1000 * each for each in taken[name]])
     return {
         "backend": "wasm, one thread",
+        "browser": f"Chromium {browser.version}",
         "milliseconds": {
-            direction: {stage: summary([frame[stage] for frame in taken]) for stage in STAGES}
-            | {"all": summary([sum(frame.values()) for frame in taken])}
-            for direction, taken in samples.items()
+            mode: {part: summary([turn[part] for turn in turns]) for part in turns[0]}
+            for mode, turns in samples.items()
+        },
+        "runtimes": runtimes,
+        "ratio": {
+            name: {mode: ratio(taken[mode], taken[name]) for mode in MODES} for name in contestants
         },
     }
 
 
+def _open_runtimes(browser, address: str, frames: int) -> tuple[dict, dict[str, Callable]]:
+    """Load the paper's generator into other runtimes, in a page of theirs.
+
+    Returns
+    -------
+    dict, dict
+        By name how far each is ``apart`` from Keras, or why it is ``missing``; and a contestant for
+        each that is not.
+    """
+    import keras
+    from playwright.sync_api import Error
+
+    from . import networks, peer
+    from .page import PageError, find_node, install
+
+    converters = {"onnxruntime-web": peer.to_onnx, "LiteRT.js": peer.to_tflite}
+    try:
+        say = functools.partial(print, file=sys.stderr)
+        install(find_node(), ROOT / "web" / "bench", "the runtimes to compare with", say)
+    except PageError as error:
+        return {name: {"missing": str(error)} for name in converters}, {}
+
+    keras.utils.set_random_seed(0)
+    generator = networks.paper_generator(128)
+    rng = np.random.default_rng(0)
+    # Biases and scales too are other than 0 and 1, or a slip with them would not show.
+    generator.set_weights([w + rng.normal(0, 0.02, w.shape) for w in generator.get_weights()])
+    image = keras.Input((128, 128, 3), batch_size=1, name="image")
+    model = keras.Model(image, generator(image))
+    face = rng.uniform(-1, 1, image.shape).astype("<f4")
+    expected = model(face).numpy().ravel()
+
+    # Without the policy of our own page: the runtimes come with scripts that start scripts.
+    page = browser.new_context(bypass_csp=True).new_page()
+    page.set_default_timeout(120_000)
+    files = {"image": face.tobytes()}
+    page.route("**/data/*", lambda route: route.fulfill(body=files[Path(route.request.url).name]))
+    page.goto(address)
+
+    def look(name):
+        taken = page.evaluate("([name, count]) => time(name, count)", [name, frames + FIRST])
+        return statistics.mean(taken[FIRST:]) / 1000
+
+    found: dict[str, dict] = {}
+    for name, convert in converters.items():
+        try:
+            files[name] = convert(model)
+            residual = page.evaluate("([name, shape]) => load(name, shape)", [name, face.shape])
+        except (peer.NoPeer, Error) as error:
+            found[name] = {"missing": str(error)}
+            continue
+        found[name] = {"apart": float(np.abs(np.array(residual) - expected).max())}
+        apart = found[name]["apart"]
+        if not apart <= CLOSE:
+            raise BenchError(
+                f"On the same weights the residual of {name} is {apart:.2g} away from Keras', "
+                f"where {CLOSE} is allowed: the two do not compute the same."
+            )
+    present = [name for name in found if "apart" in found[name]]
+    return found, {name: functools.partial(look, name) for name in present}
+
+
 @contextlib.contextmanager
 def _browser(path: str | None, film: Path):
-    """Start a browser without a window whose webcam shows the portrait of notebook 00."""
+    """Start a browser without a window whose webcam shows the portrait of notebook 00, swaying."""
     try:
         from playwright.sync_api import Error, sync_playwright
     except ImportError as error:
@@ -667,11 +770,12 @@ def _browser(path: str | None, film: Path):
         ) from error
     from skimage import data
 
-    frame = np.full((480, 640, 3), 150, np.uint8)
-    frame[:, 80:560] = Image.fromarray(data.astronaut()).resize((480, 480))
-    jpeg = io.BytesIO()
-    Image.fromarray(frame).save(jpeg, "JPEG", quality=95)
-    film.write_bytes(jpeg.getvalue() * 5)  # JPEGs one after another are a film
+    portrait, jpegs = Image.fromarray(data.astronaut()).resize((480, 480)), io.BytesIO()
+    for turn in np.linspace(0, 2 * np.pi, 90, endpoint=False):  # three seconds
+        frame = Image.new("RGB", (640, 480), (150, 150, 150))
+        frame.paste(portrait, (round(80 + 40 * np.sin(turn)), 0))
+        frame.save(jpegs, "JPEG", quality=95)
+    film.write_bytes(jpegs.getvalue())  # JPEGs one after another are a film
     flags = [*BROWSER_FLAGS, f"--use-file-for-fake-video-capture={film}"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         flags.append("--no-sandbox")  # root has no sandbox
@@ -692,19 +796,11 @@ def _browser(path: str | None, film: Path):
             browser.close()
 
 
-def _start_camera(page) -> None:
-    _wait(
-        page, "() => ['ready', 'problem'].includes(document.querySelector('main')?.dataset.state)"
-    )
-    page.get_by_role("button", name="Use camera").click()
-    page.get_by_text("Live.").wait_for()
-
-
-def _frames(page, count: int, first: int = 3) -> list[dict]:
-    page.evaluate("() => { window.stages.length = 0; }")
-    _wait(page, "count => window.stages.length >= count", count + first)
+def _frames(page, count: int) -> list[dict]:
+    page.evaluate("() => { window.seen.length = 0; }")
+    _wait(page, "count => window.seen.length >= count", count + FIRST)
     return page.evaluate(
-        "([first, last]) => window.stages.slice(first, last)", [first, count + first]
+        "([first, last]) => window.seen.slice(first, last)", [FIRST, count + FIRST]
     )
 
 
@@ -723,16 +819,29 @@ def _wait(page, until: str, value: object = None) -> None:
 
 def show_web(result: dict) -> str:
     rows = []
-    for direction, stages in result["milliseconds"].items():
-        whole = stages["all"]["median"]
-        for stage, figure in stages.items():
-            share = f"{figure['median'] / whole:.0%}"
-            rows.append([f"{direction}: {stage}", spread(figure, 1), share])
-    return table(
-        f"A live frame of 640 x 480 on the page ({result['backend']})",
-        ["stage", "milliseconds", "of all"],
-        rows,
-    )
+    for mode, parts in result["milliseconds"].items():
+        whole = parts["all"]["median"]
+        for part, figure in parts.items():
+            name = "from one to the next" if part == "next" else part
+            share = "" if part == "next" else f"{figure['median'] / whole:.0%}"
+            rows.append([f"{mode}: {name}", spread(figure, 1), share])
+    title = f"A live frame of 640 x 480 on the page ({result['backend']}; {result['browser']})"
+    lines = [table(title, ["stage", "milliseconds", "of all"], rows), ""]
+    rows, missing = [], []
+    for name, found in result["runtimes"].items():
+        if "missing" in found:
+            rows.append([name, "not measured", *["-"] * (1 + len(MODES))])
+            missing.append(f"{name} was not measured: {found['missing']}")
+            continue
+        ratios = [spread(result["ratio"][name][mode]) for mode in MODES]
+        rows.append([name, spread(found["milliseconds"], 1), f"{found['apart']:.0e}", *ratios])
+    columns = ["", "milliseconds", "from Keras", *[f"our {mode}" for mode in MODES]]
+    title = "The paper's generator alone, and our whole frame as a part of that"
+    lines += [table(title, columns, rows), *missing]
+    if goal := result["ratio"].get("onnxruntime-web"):
+        worst = max(figure["median"] for figure in goal.values())
+        lines.append(f"Goal: at most {GOAL} of onnxruntime-web's. Here: {worst:.2f}.")
+    return "\n".join(lines)
 
 
 # --- several devices ------------------------------------------------------------------------

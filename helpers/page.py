@@ -117,13 +117,7 @@ def build_page(root: Path, report: Callable[[str], None] = print) -> Path:
         return dist
 
     node = find_node()
-    installed = web / "node_modules" / ".installed-from"
-    lock = hashlib.sha256((web / "package-lock.json").read_bytes()).hexdigest()
-    if _read(installed) != lock:
-        report("Installing what the page is built with (once; it needs the internet)...")
-        _npm(node, web, "ci", "--no-audit", "--no-fund")
-        installed.write_text(lock, encoding="utf-8")
-
+    install(node, web, "what the page is built with", report)
     report("Building the page...")
     work = Path(tempfile.mkdtemp(prefix=".page-", dir=web / "node_modules"))
     try:
@@ -145,6 +139,22 @@ def build_page(root: Path, report: Callable[[str], None] = print) -> Path:
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return dist
+
+
+def install(node: Node, folder: Path, what: str, report: Callable[[str], None] = print) -> None:
+    """Install what a folder's ``package-lock.json`` names, unless that was done.
+
+    Raises
+    ------
+    PageError
+        If npm fails; the message holds the end of what npm said.
+    """
+    installed = folder / "node_modules" / ".installed-from"
+    lock = hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()
+    if _read(installed) != lock:
+        report(f"Installing {what} (once; it needs the internet)...")
+        _npm(node, folder, "ci", "--no-audit", "--no-fund")
+        installed.write_text(lock, encoding="utf-8")
 
 
 def copy_page(page: Path, out: Path) -> None:

@@ -1,13 +1,15 @@
-"""The paper's train step once more, in PyTorch: what `course.py bench train` compares with.
+"""What `course.py bench` compares with: the paper's train step in PyTorch, its generator elsewhere.
 
-PyTorch is no dependency of the course. It is imported only when the comparison is asked for, and
-the message of `find_torch` says how to add it.
+Neither PyTorch nor the converter to ONNX is a dependency of the course. They are imported only when
+the comparison is asked for, and the message of `NoPeer` says how to add them.
 """
 
 import contextlib
 import importlib
 import itertools
 import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 
@@ -15,10 +17,12 @@ from .errors import CourseError
 from .networks import GENERATED, LEAK, REAL_WITH, REAL_WITHOUT
 
 INSTALL = f"{sys.executable} -m pip install torch==2.13.0"
+# The newest onnx that reads with the protobuf of this TensorFlow.
+INSTALL_ONNX = f"{sys.executable} -m pip install tf2onnx==1.17.0 onnx==1.22.0"
 
 
 class NoPeer(CourseError):
-    """There is no PyTorch to compare with; the message says how to add it."""
+    """What is compared with is not here; the message says how to add it."""
 
 
 def find_torch():
@@ -254,3 +258,35 @@ def _from_keras(torch, model, norm):
 
 def _parameter(torch, array):
     return torch.nn.Parameter(torch.from_numpy(np.array(array, np.float32)))
+
+
+def to_onnx(model) -> bytes:
+    """Return a Keras model of fixed shapes as an ONNX model, by Keras' own export.
+
+    Raises
+    ------
+    NoPeer
+        If the converter that Keras calls is not installed, or can't be loaded.
+    """
+    from .export import quiet
+
+    try:
+        importlib.import_module("tf2onnx")
+    except (ImportError, AttributeError) as error:  # AttributeError: of an onnx that is too new
+        raise NoPeer(
+            f"There is no converter to ONNX ({error}). To add it:\n  {INSTALL_ONNX}"
+        ) from error
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        path = Path(folder) / "model.onnx"
+        model.export(path, format="onnx", verbose=False)
+        return path.read_bytes()
+
+
+def to_tflite(model) -> bytes:
+    """Return a Keras model of fixed shapes in the format of LiteRT, in float32."""
+    import tensorflow as tf
+
+    from .export import quiet
+
+    with quiet():
+        return tf.lite.TFLiteConverter.from_keras_model(model).convert()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from helpers import bench, datasets, peer, training
 @pytest.fixture
 def no_torch(monkeypatch):
     """As on a machine without PyTorch: Python refuses a module that is None."""
-    monkeypatch.setitem(__import__("sys").modules, "torch", None)
+    monkeypatch.setitem(sys.modules, "torch", None)
 
 
 def test_contestants_take_turns_and_ratios_are_of_each_turn():
@@ -181,11 +182,58 @@ def test_two_devices_compute_what_one_does():
 
 
 @pytest.mark.slow
-def test_page_is_measured_stage_by_stage():
+def test_page_and_runtimes_are_measured_and_who_is_missing_is_said(monkeypatch):
+    """The converter to ONNX is taken away here, as where nobody added it."""
     from browser import find_browser
 
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
     result = bench.web(rounds=1, frames=2, browser_path=find_browser())
     for stages in result["milliseconds"].values():
-        assert set(stages) == {*bench.STAGES, "all"}
-        assert stages["edit"]["median"] > 0
-    assert "add: edit" in bench.show_web(result)
+        assert set(stages) == {*bench.STAGES, "all", "next"}
+        assert 0 < stages["edit"]["median"] < stages["all"]["median"] < stages["next"]["median"]
+    assert result["runtimes"]["LiteRT.js"]["apart"] < bench.CLOSE
+    assert "pip install tf2onnx" in result["runtimes"]["onnxruntime-web"]["missing"]
+    assert set(result["ratio"]["LiteRT.js"]) == set(bench.MODES) and len(result["ratio"]) == 1
+    text = bench.show_web(result)
+    assert "add: edit" in text and "onnxruntime-web was not measured: There is no" in text
+    assert "Goal" not in text
+
+
+@pytest.mark.slow
+def test_runtime_that_computes_something_else_is_not_measured(monkeypatch):
+    from browser import find_browser
+
+    def slipped(model):
+        weights = model.get_weights()
+        model.set_weights([*weights[:-1], weights[-1] + 2 * bench.CLOSE])  # the last biases
+        converted = convert(model)
+        model.set_weights(weights)
+        return converted
+
+    convert = peer.to_tflite
+    monkeypatch.setattr(peer, "to_tflite", slipped)
+    with pytest.raises(bench.BenchError, match=r"residual of LiteRT\.js is 0\.0002\d? away"):
+        bench.web(rounds=1, frames=2, browser_path=find_browser())
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*Interpreter is deprecated")
+def test_models_for_other_runtimes_compute_what_keras_does():
+    import keras
+    import tensorflow as tf
+
+    from helpers import networks
+
+    model = networks.paper_generator(16)
+    model = keras.Model(image := keras.Input((16, 16, 3), batch_size=1, name="image"), model(image))
+    face = np.random.default_rng(0).uniform(-1, 1, (1, 16, 16, 3)).astype(np.float32)
+    expected = model(face).numpy()
+
+    interpreter = tf.lite.Interpreter(model_content=peer.to_tflite(model))
+    (result,) = interpreter.get_signature_runner()(image=face).values()
+    np.testing.assert_allclose(result, expected, atol=bench.CLOSE)
+
+    onnx = pytest.importorskip("onnx", reason="ONNX is not installed; `bench web` says how to")
+    converted = onnx.load_from_string(peer.to_onnx(model))
+    evaluator = pytest.importorskip("onnx.reference").ReferenceEvaluator(converted)
+    np.testing.assert_allclose(evaluator.run(None, {"image": face})[0], expected, atol=bench.CLOSE)
