@@ -1,6 +1,7 @@
 """Builds the webcam page in web/, whenever its sources have changed (notebook 10)."""
 
 import contextlib
+import gzip
 import hashlib
 import importlib.util
 import os
@@ -16,6 +17,9 @@ from .files import explained, folder_written_whole
 
 OLDEST_NODE = (20, 19)  # what Vite 8 asks for; also in web/package.json
 STAMP = "built-from.txt"
+# What the server may send compressed, from a file NAME.gz that the build puts beside it. Not the
+# weights: their float16 numbers lose only 9%.
+COMPRESSED = {".css", ".html", ".js", ".json", ".svg", ".txt", ".wasm", ".webmanifest"}
 # Neither what a build makes nor what npm installs is a source.
 NOT_SOURCES = {"node_modules", "dist"}
 
@@ -123,6 +127,7 @@ def build_page(root: Path, report: Callable[[str], None] = print) -> Path:
     try:
         new, old = work / "new", work / "old"
         _npm(node, web, "run", "build", "--", "--outDir", str(new), "--emptyOutDir")
+        compress(new)
         (new / STAMP).write_text(sources, encoding="utf-8")
         try:
             if dist.exists():
@@ -157,8 +162,15 @@ def install(node: Node, folder: Path, what: str, report: Callable[[str], None] =
         installed.write_text(lock, encoding="utf-8")
 
 
+def compress(folder: Path) -> None:
+    """Write NAME.gz beside every file that the server may send compressed."""
+    for path in [path for path in folder.rglob("*") if path.suffix in COMPRESSED]:
+        packed = path.with_name(f"{path.name}.gz")
+        packed.write_bytes(gzip.compress(path.read_bytes(), mtime=0))
+
+
 def copy_page(page: Path, out: Path) -> None:
-    """Copy the built page to a new folder, whole or not at all.
+    """Copy the built page to a new folder, whole or not at all, for a host that compresses itself.
 
     Raises
     ------
@@ -169,7 +181,8 @@ def copy_page(page: Path, out: Path) -> None:
         if out.exists():
             raise CourseError(f"{out} is there already: name a new folder, or delete it first.")
     with folder_written_whole(out) as work:
-        shutil.copytree(page, work, ignore=shutil.ignore_patterns(STAMP), dirs_exist_ok=True)
+        ours = shutil.ignore_patterns(STAMP, "*.gz")
+        shutil.copytree(page, work, ignore=ours, dirs_exist_ok=True)
 
 
 def fingerprint(web: Path) -> str:

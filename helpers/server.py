@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import errno
 import logging
+import os
+import re
 import threading
 import webbrowser
 from collections.abc import Iterator
@@ -83,6 +85,12 @@ class _PageFiles(StaticFileHandler):
     def validate_absolute_path(self, root: str, absolute_path: str) -> str | None:
         try:
             path = super().validate_absolute_path(root, absolute_path)
+            # The compressed file is sent as any other, so that length, ETag and ranges are its own.
+            # (Tornado's `compress_response` compresses ranges, and leaves HEAD and WASM as is.)
+            packed = f"{path}.gz"
+            self.packed = path is not None and self._takes_gzip() and _is_newer(packed, path)
+            if self.packed:
+                path = super().validate_absolute_path(root, packed)
             # Older Tornados don't mind a link that leads out of the folder.
             inside = path is None or Path(path).resolve().is_relative_to(Path(root).resolve())
         except ValueError as error:  # a name that no file can have
@@ -91,10 +99,20 @@ class _PageFiles(StaticFileHandler):
             raise HTTPError(403)
         return path
 
+    def _takes_gzip(self) -> bool:
+        return any(
+            re.fullmatch(r"(?i)gzip(;q=(1(\.0*)?|0?\.0*[1-9]\d*))?", each.replace(" ", ""))
+            for each in self.request.headers.get("Accept-Encoding", "").split(",")
+        )
+
     def get_content_type(self) -> str:
-        return TYPES.get(Path(self.absolute_path).suffix.lower(), "application/octet-stream")
+        name = self.absolute_path.removesuffix(".gz") if self.packed else self.absolute_path
+        return TYPES.get(Path(name).suffix.lower(), "application/octet-stream")
 
     def set_extra_headers(self, path: str) -> None:
+        self.set_header("Vary", "Accept-Encoding")
+        if self.packed:
+            self.set_header("Content-Encoding", "gzip")
         # Vite puts a hash of the content into these names; all else is asked for again.
         forever = "/assets/" in f"/{path}"
         self.set_header("Cache-Control", "max-age=31536000, immutable" if forever else "no-cache")
@@ -102,6 +120,13 @@ class _PageFiles(StaticFileHandler):
     def write_error(self, status_code: int, **_) -> None:
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         self.finish(f"{status_code} {self._reason}\n")
+
+
+def _is_newer(packed: str, path: str) -> bool:
+    """Tell whether a compressed file is there, and not older than what it was made from."""
+    with contextlib.suppress(OSError):
+        return os.stat(packed).st_mtime >= os.stat(path).st_mtime
+    return False
 
 
 def open_server(folder: Path, port: int) -> tuple[HTTPServer, int]:

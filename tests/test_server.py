@@ -1,6 +1,7 @@
 """The server of the page: this machine only, the right headers, nothing outside of its folder."""
 
 import contextlib
+import gzip
 import http.client
 import json
 import os
@@ -20,6 +21,9 @@ ROOT = Path(__file__).parent.parent
 REQUESTS = int(os.environ.get("SURVIVAL_REQUESTS", "300"))
 
 
+CONTENT = "content " * 100
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A folder with a page, beside a file that nobody may read."""
@@ -30,7 +34,11 @@ def folder(tmp_path_factory):
     (site / "models").mkdir()
     (site / "index.html").write_text("<!doctype html><title>The page</title>")
     for name in ("assets/a.js", "assets/a.wasm", "models/model.json", "models/w.bin"):
-        (site / name).write_text("content")
+        (site / name).write_text(CONTENT)
+    page.compress(site)
+    (site / "stale.js").write_text("new")
+    (site / "stale.js.gz").write_bytes(gzip.compress(b"old"))
+    os.utime(site / "stale.js.gz", (0, 0))
     with contextlib.suppress(OSError):  # Windows asks for a privilege
         (site / "link.txt").symlink_to(outer / "secret.txt")
         (site / "linked").symlink_to(outer)
@@ -69,10 +77,12 @@ def ask(folder):
     """A function that sends a request, exactly as written, and returns response and body."""
     with running(folder) as (_, port, _):
 
-        def send(path, method="GET", host=None):
+        def send(path, method="GET", host=None, **headers):
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
             connection.putrequest(method, path, skip_host=True)
             connection.putheader("Host", host or f"127.0.0.1:{port}")
+            for name, value in headers.items():
+                connection.putheader(name.replace("_", "-"), value)
             connection.endheaders()
             response = connection.getresponse()
             body = response.read()
@@ -154,6 +164,81 @@ def test_head_has_no_body(ask):
     response, body = ask("/", method="HEAD")
     assert response.status == 200 and body == b""
 
+
+# --- Compression ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/assets/a.js", "/assets/a.wasm", "/models/model.json"])
+def test_who_takes_gzip_gets_it(ask, path):
+    plain, body = ask(path)
+    assert body == CONTENT.encode() and plain.getheader("Content-Encoding") is None
+    packed, body = ask(path, Accept_Encoding="br, gzip;q=0.8, *;q=0.1")
+    assert gzip.decompress(body) == CONTENT.encode() and len(body) < len(CONTENT)
+    assert packed.getheader("Content-Encoding") == "gzip"
+    assert packed.getheader("Content-Length") == str(len(body))
+    # Neither a cache nor a range may take the one for the other.
+    assert packed.getheader("Etag") != plain.getheader("Etag")
+    for name in ("Vary", "Content-Type", "Cache-Control", "Content-Security-Policy"):
+        assert packed.getheader(name) == plain.getheader(name) is not None, name
+    assert plain.getheader("Vary") == "Accept-Encoding"
+
+
+def test_page_itself_is_compressed(ask):
+    response, body = ask("/", Accept_Encoding="gzip")
+    assert b"The page" in gzip.decompress(body)
+    assert response.getheader("Content-Type") == "text/html; charset=utf-8"
+
+
+@pytest.mark.parametrize("accepted", ["", "br", "gzip;q=0", "gzip; q=0.0", "xgzip", "identity"])
+def test_who_takes_no_gzip_gets_none(ask, accepted):
+    response, body = ask("/assets/a.js", Accept_Encoding=accepted)
+    assert body == CONTENT.encode() and response.getheader("Content-Encoding") is None
+
+
+def test_weights_are_sent_as_they_are(ask):
+    response, body = ask("/models/w.bin", Accept_Encoding="gzip")
+    assert body == CONTENT.encode() and response.getheader("Content-Encoding") is None
+
+
+def test_head_says_what_get_would(ask):
+    for accepted in ("", "gzip"):
+        got, _ = ask("/assets/a.js", Accept_Encoding=accepted)
+        head, body = ask("/assets/a.js", "HEAD", Accept_Encoding=accepted)
+        assert body == b""
+        for name in ("Content-Length", "Content-Encoding", "Etag", "Vary", "Content-Type"):
+            assert head.getheader(name) == got.getheader(name), name
+
+
+@pytest.mark.parametrize("accepted", ["", "gzip"])
+def test_ranges_are_of_what_is_sent(ask, accepted):
+    """Parts of the compressed file, joined, are the compressed file."""
+    whole, body = ask("/assets/a.js", Accept_Encoding=accepted)
+    parts = b""
+    for between in ("0-9", "10-"):
+        part, piece = ask("/assets/a.js", Accept_Encoding=accepted, Range=f"bytes={between}")
+        assert part.status == 206 and part.getheader("Etag") == whole.getheader("Etag")
+        assert part.getheader("Content-Encoding") == whole.getheader("Content-Encoding")
+        assert part.getheader("Content-Range").endswith(f"/{len(body)}")
+        parts += piece
+    assert parts == body
+
+
+@pytest.mark.parametrize("accepted", ["", "gzip"])
+def test_what_has_not_changed_is_not_sent_again(ask, accepted):
+    tag = ask("/", Accept_Encoding=accepted)[0].getheader("Etag")
+    response, body = ask("/", Accept_Encoding=accepted, If_None_Match=tag)
+    assert response.status == 304 and body == b"" and response.getheader("Etag") == tag
+    assert response.getheader("Vary") == "Accept-Encoding"
+    other = {"": "gzip", "gzip": ""}[accepted]
+    assert ask("/", Accept_Encoding=other, If_None_Match=tag)[0].status == 200
+
+
+def test_compressed_file_older_than_its_source_is_not_sent(ask):
+    response, body = ask("/stale.js", Accept_Encoding="gzip")
+    assert body == b"new" and response.getheader("Content-Encoding") is None
+
+
+# --- Strange requests -----------------------------------------------------------------------
 
 PIECES = [
     "..",
@@ -304,6 +389,7 @@ def without_npm_ci(monkeypatch):
 def test_page_is_built_once_and_again_after_a_change(sources, without_npm_ci):
     dist, said = build(sources)
     assert (dist / "index.html").read_text() == "one" and len(said) == 2
+    assert gzip.decompress((dist / "index.html.gz").read_bytes()) == b"one"
     assert build(sources) == (dist, [])
     (sources / "web" / "src" / "a.txt").write_text("two")
     dist, said = build(sources)
