@@ -999,6 +999,32 @@ def test_missing_or_broken_models_are_explained(site, visit, pattern, answer, co
     assert visited.wait_for_result()["faces"] == "1"
 
 
+def test_model_that_computes_for_ever_is_ended_and_the_others_go_on(site, visit):
+    """Some hundred kilobytes that multiply large matrices for minutes."""
+    product = {"op": "BatchMatMulV2", "attr": {"adj_y": {"b": True}}}
+    nodes = [INPUT, {"name": "0", "input": ["image", "image"], **product}]
+    nodes += [{"name": f"{i + 1}", "input": [f"{i}", "0"], **product} for i in range(5000)]
+    body = graph([*nodes, {"name": "end", "op": "Relu", "input": ["5000"]}])
+    pattern = "**/hat-add/model.json"
+
+    def prepare(page):
+        page.route(pattern, lambda route: route.fulfill(body=body))
+
+    visited = visit(site, prepare=prepare)
+    page = visited.page
+    visited.wait_for_result()
+    page.get_by_role("radio", name="hat").check()
+    words = visited.wait_for_problem("too-slow")
+    assert "hat-add/model.json: stopped after 30 seconds" in words
+    number = int(visited.data["result"])
+    page.get_by_role("radio", name="glasses").check()
+    assert visited.wait_for_result(number)["faces"] == "1"
+    # The way on, once the file is another.
+    page.unroute(pattern)
+    visited.choose("hat")
+    assert len(page.workers) == 1
+
+
 def test_imitated_gpus_are_passed_over(site, visit):
     """This browser has no GPU, so of all backends WASM is the first that is fast and right."""
     visited = visit(site, query="")

@@ -2,7 +2,7 @@
 
 import type { Inverted } from "./invert";
 import type { Check, ModelFiles } from "./models";
-import { Problem } from "./problems";
+import { Problem, type ProblemCode } from "./problems";
 import workerAddress from "./worker?worker&url";
 import type { Order, Reply, Request, SelfTest, TaskName, Tasks } from "./worker";
 
@@ -31,8 +31,14 @@ export interface Wishes {
   onLost(backend: Backend, problem: Problem): void;
 }
 
-/** A GPU that needs longer than this to get ready, or for one image, is none. */
-const LONGEST_START = 20_000;
+/**
+ * Seconds after which a task is ended with its worker. The course's models take a second at most; a
+ * graph can be small and compute for ever, and a GPU can hang.
+ */
+export const PATIENCE: Record<Backend, number> = { webgpu: 20, webgl: 20, wasm: 30, cpu: 120 };
+/** For a GPU that was insisted on, since a processor that imitates it takes minutes. */
+const PATIENCE_WITH_IMITATIONS = 300;
+/** A GPU that needs more milliseconds than this for one image is none. */
 const LONGEST_IMAGE = 1_000;
 
 /**
@@ -49,14 +55,17 @@ export async function startEngine(
   const passedOver = [...avoid].map(([backend, reason]) => `${backend}: ${reason}`);
   for (const backend of candidates) {
     let taken = false;
-    const { call, stop } = openWorker((problem) => taken && onLost(backend, problem));
     const gpu = backend === "webgpu" || backend === "webgl";
-    // With one candidate there is nothing to pass on to: wait as long as it takes.
-    const timer = gpu && candidates.length > 1 ? setTimeout(stop, LONGEST_START) : undefined;
+    const { call, stop } = openWorker(
+      gpu && only ? PATIENCE_WITH_IMITATIONS : PATIENCE[backend],
+      // Of a GPU it may be the fault, and the next backend can do better. None is faster than WASM.
+      gpu && !only ? "gpu-lost" : "too-slow",
+      (problem) => taken && onLost(backend, problem),
+    );
     try {
       await call("start", [backend, only !== undefined, detector]);
       const selfTest = await call("load", [first.name, first.files, first.check]);
-      if (timer && selfTest.milliseconds > LONGEST_IMAGE) {
+      if (gpu && !only && selfTest.milliseconds > LONGEST_IMAGE) {
         throw new Error(`${Math.round(selfTest.milliseconds)} ms for one image`);
       }
       taken = true;
@@ -73,17 +82,25 @@ export async function startEngine(
     } catch (error) {
       stop();
       const { code, detail, message } = error as Problem;
-      if (code === "offline") throw error;
+      if (code === "offline" || code === "too-slow") throw error;
       passedOver.push(`${backend}: ${detail ?? message}`);
-    } finally {
-      clearTimeout(timer);
     }
   }
   throw new Problem("no-backend", passedOver.join("; ") || `there is no backend ${only}`);
 }
 
-/** Start a worker. `call` runs a task there; `stop` ends it, and every call that still waits. */
-function openWorker(onLost: (problem: Problem) => void) {
+/**
+ * Start a worker. `call` runs a task there; `stop` ends it, and every call that still waits.
+ *
+ * @param patience seconds that a task may take
+ * @param slow what it is called if one takes longer
+ * @param onLost told if the worker is gone for that reason, or because its GPU is
+ */
+function openWorker(
+  patience: number,
+  slow: "gpu-lost" | "too-slow",
+  onLost: (problem: Problem) => void,
+) {
   // A worker takes its security policy from its own address's headers, which a host of static
   // files may not send. One that starts from a blob inherits the page's policy instead.
   const absolute = new URL(workerAddress, document.baseURI).href;
@@ -91,24 +108,28 @@ function openWorker(onLost: (problem: Problem) => void) {
     new Blob([`import ${JSON.stringify(absolute)};`], { type: "text/javascript" }),
   );
   const worker = new Worker(starter, { type: "module" });
-  const waiting = new Map<number, { resolve(value: never): void; reject(error: Error): void }>();
+  const waiting = new Map<number, Waiting>();
   let ended: Problem | undefined;
   let calls = 0;
 
-  function end(reason: string, code: "crashed" | "gpu-lost" | "offline" = "crashed"): void {
+  function end(reason: string, code: ProblemCode = "crashed"): void {
     if (ended) return;
     ended = new Problem(code, reason);
     worker.terminate();
     URL.revokeObjectURL(starter);
-    waiting.forEach(({ reject }) => reject(ended!));
+    waiting.forEach(({ clock, reject }) => {
+      clearInterval(clock);
+      reject(ended!);
+    });
     waiting.clear();
-    if (code === "gpu-lost") onLost(ended);
+    if (code === "gpu-lost" || code === "too-slow") onLost(ended);
   }
   // Without a message the worker's own file did not come.
   worker.onerror = ({ message }) => (message ? end(message) : end(absolute, "offline"));
   worker.onmessage = ({ data }: MessageEvent<Reply>) => {
     if ("lost" in data) return end(data.lost, "gpu-lost");
     const call = waiting.get(data.id);
+    clearInterval(call?.clock);
     waiting.delete(data.id);
     if ("error" in data) call?.reject(new Problem("crashed", data.error));
     else call?.resolve(data.result as never);
@@ -122,9 +143,23 @@ function openWorker(onLost: (problem: Problem) => void) {
     return new Promise((resolve, reject) => {
       if (ended) return reject(ended);
       const id = ++calls;
-      waiting.set(id, { resolve, reject });
+      // Seconds are counted one by one: a device that was asleep meanwhile did not compute.
+      let left = patience;
+      const clock = setInterval(() => {
+        if (--left > 0) return;
+        const what = task === "load" ? parameters[0] : task;
+        end(`${what}: stopped after ${patience} seconds`, slow);
+      }, 1000);
+      waiting.set(id, { clock, resolve, reject });
       worker.postMessage({ id, task, parameters } satisfies Request, transfer);
     });
   }
-  return { call, stop: () => end("it took too long") };
+  return { call, stop: () => end("it was stopped") };
+}
+
+/** A call whose answer is not there yet. */
+interface Waiting {
+  clock: ReturnType<typeof setInterval>;
+  resolve(value: never): void;
+  reject(error: Error): void;
 }

@@ -68,6 +68,11 @@ const WORDS = {
     title: "A model could not be loaded.",
     advice: "The file may be missing on the server or incomplete. Reload, or export it again.",
   },
+  "too-slow": {
+    title: "This model computes for too long, so it was stopped.",
+    advice:
+      "Choose another attribute or direction, or export this model again: the course's own need a second at most. If this device was very busy, try again.",
+  },
   offline: {
     title: "The server does not answer.",
     advice: "Check the connection, or that `course.py web` still runs. Then try again.",

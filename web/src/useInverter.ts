@@ -90,10 +90,12 @@ export function useInverter(firstSample: string): Inverter {
     },
     [ready, mode, needed, readyAt],
   );
-  // A GPU that was lost needs no message where the next backend takes over.
+  // A GPU that was lost needs no message where the next backend takes over, and what computed for
+  // too long has got its message as a model.
   const failUnlessLost = useCallback(
     (error: unknown) => {
-      if (only || !(error instanceof Problem && error.code === "gpu-lost")) fail(error);
+      const { code } = asProblem(error);
+      if (code !== "too-slow" && (only || code !== "gpu-lost")) fail(error);
     },
     [only, fail],
   );

@@ -118,7 +118,7 @@ export function useModels(fail: (error: unknown) => void, clear: () => void): Mo
               avoid,
               onLost(backend, problem) {
                 drop();
-                if (only) return fail(problem);
+                if (only || problem.code === "too-slow") return fail(problem);
                 setAvoid((old) => new Map(old).set(backend, problem.detail));
               },
             },
