@@ -369,7 +369,6 @@ def train(
                 done += 1
                 bar.update()
             bar.set_postfix_str(f"epoch {epoch + 1}/{epochs}, loss {float(loss):.3f}")
-    drawn = split.source == DRAWN
     card = {
         "kind": "classifier",
         "network": network,
@@ -381,8 +380,8 @@ def train(
         "batch": batch,
         "seed": seed,
         "train_images": len(chosen.items),
-        "data": "drawn faces" if drawn else Path(split.source).name,
-        "licence": "Apache-2.0" if drawn else "non-commercial research (CelebA's terms)",
+        "data": split.origin,
+        "licence": training.LICENCES.get(split.origin, "as the photos allow"),
     }
     if aside.items:
         scores = accuracies(average, split, aside, cache=cache)

@@ -161,6 +161,7 @@ def test_export_writes_models_that_agree_with_keras(course, weights, tmp_path):
     logits = model(image, training=False)[0].numpy()[0]
     expected = 1 / (1 + np.exp(-logits[card["columns"].index("Eyeglasses")]))
     assert told[0] == pytest.approx(expected, abs=0.01)
+    assert judge["data"] == "CelebA" and judge["licence"] == training.LICENCES["CelebA"]
 
 
 def test_a_classifier_that_does_not_know_the_attribute_is_not_exported(tmp_path):

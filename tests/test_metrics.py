@@ -520,6 +520,8 @@ def test_classifier_learns_from_the_training_part_only(folders, tmp_path, monkey
     classifier.save(path, model, card)
     again, card_again = classifier.load(path)
     assert card_again == card
+    # In the words of the generators' cards.
+    assert (card["data"], card["licence"]) == (split.origin, "as the photos allow")
     images = datasets.to_unit(plain_faces(4))
     expected = model(images, training=False)[0].numpy()
     assert again(images, training=False)[0].numpy() == pytest.approx(expected, abs=0.05)
