@@ -411,8 +411,18 @@ def test_webcam_face_gets_glasses_and_nothing_else_changes(models_folder, visit,
         visited.nothing_left()
 
 
+# When each result came, from the first that is a frame of the camera.
+TIMES = """() => {
+    const main = document.querySelector("main");
+    window.times = [performance.now()];
+    new MutationObserver(() => times.push(performance.now()))
+        .observe(main, { attributeFilter: ["data-result"] });
+}"""
+STANDSTILL = 4000  # ms; so long the page waits for the camera before it says that nothing comes
+
+
 def test_live_frames_leak_nothing(models_folder, visit, playwright, camera_film):
-    """Of the page and of its worker. LIVE_MINUTES=10 in the environment looks for so long."""
+    """Of page and worker; and the film never stands still. LIVE_MINUTES=10 looks for so long."""
     minutes = float(os.environ.get("LIVE_MINUTES", 0.1))
     # Without it the browser takes up to a minute for each answer.
     flags = [*camera_film, "--enable-blink-features=ForceEagerMeasureMemory"]
@@ -422,6 +432,7 @@ def test_live_frames_leak_nothing(models_folder, visit, playwright, camera_film)
         still = visited.wait_for_result()
         page.get_by_role("button", name="Use camera").click()
         live = visited.wait_for_result(int(still["result"]) + 30)  # everything has been made once
+        page.evaluate(TIMES)
         bytes_used = []
         for _ in range(10):
             number = int(live["result"])
@@ -432,7 +443,11 @@ def test_live_frames_leak_nothing(models_folder, visit, playwright, camera_film)
             assert float(rate.split()[0]) > 0
             measured = page.evaluate("performance.measureUserAgentSpecificMemory()")
             bytes_used.append(measured["bytes"])
+        times = np.array(page.evaluate("[...times, performance.now()]"))
+        gaps = np.diff(times)
         print([round(each / 1e6, 1) for each in bytes_used], live)
+        print(f"{len(gaps)} frames, a gap of {np.median(gaps):.0f} ms, at most {gaps.max():.0f}")
+        assert len(gaps) > 30 and gaps.max() < STANDSTILL
         # What could not be collected yet comes and goes; what is kept only grows.
         assert min(bytes_used[-3:]) < min(bytes_used[:3]) + 1.5e6, bytes_used
 
