@@ -35,7 +35,7 @@ COMMANDS = {
     "export": "write a trained pair for the web page",
     "web": "build and open the web page: your own face, live",
     "bench": "measure how fast the course is here [train|data|web|scale]",
-    "test": "run the tests [--fast] [arguments for pytest]",
+    "test": "run the tests [--fast] [--report: a table of what was tried] [more for pytest]",
     "install": "make the environment and do nothing else",
     "lock": "pin the dependencies of pyproject.toml again (needs uv) [--upgrade]",
 }

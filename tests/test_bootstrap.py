@@ -152,9 +152,49 @@ def test_test_hands_over_to_pytest(course, monkeypatch):
     monkeypatch.setattr(course, "hand_over", lambda command: handed.append(command))
     monkeypatch.chdir(ROOT)
     course.main(["test", "--fast", "-k", "x"])
-    course.main(["test"])
+    course.main(["test", "--report"])
     pytest_command = ["python", "-m", "pytest"]
-    assert handed == [pytest_command + ["-m", "not slow", "-k", "x"], pytest_command]
+    assert handed == [pytest_command + ["-m", "not slow", "-k", "x"], pytest_command + ["--report"]]
+
+
+COUNTING = """
+import os
+import pytest
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_good(tried, number):
+    for _ in range(number):
+        tried("good things")
+
+def test_bad(tried):
+    tried("bad things", 7)
+    tried("good things when all is well", int(os.environ["SURVIVAL_KILLS"]))
+    assert False
+
+def test_elsewhere():
+    pytest.skip("another system")
+"""
+
+
+def test_the_report_counts_what_the_tests_tried(tmp_path):
+    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path)
+    (tmp_path / "pytest.ini").touch()
+    (tmp_path / "test_some.py").write_text(COUNTING)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", tmp_path]
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("SURVIVAL_")}
+    done = subprocess.run([*command, "--report"], capture_output=True, text=True, env=clean)
+    report = (tmp_path / "build" / "test-report.md").read_text("utf-8")
+    assert report in done.stdout and done.returncode == 1
+    assert "| good things | 6 | yes |" in report
+    assert "| bad things | 7 | NO |" in report
+    assert "| good things when all is well | 100 | NO |" in report
+    assert "| test_some.py | 3 | 1 | 1 |" in report
+    assert "- skipped 1: another system" in report
+    shutil.rmtree(tmp_path / "build")
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=clean | {"SURVIVAL_KILLS": "1"}
+    )
+    assert "What was tried" not in done.stdout and not (tmp_path / "build").exists()
 
 
 # Finding a Python ---------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 """Nothing let in: mutated attribute files, images and folders.
 
 Each input is read, or skipped by name, or refused with a message: no other exception, no wait,
-nothing dropped in silence. SURVIVAL_INPUTS sets how many are tried of each kind (300 by default).
-The mutations depend on a seed alone, so a failure can be repeated.
+nothing dropped in silence. SURVIVAL_INPUTS sets how many are tried of each kind (300 by default,
+3000 with --report). The mutations depend on a seed alone, so a failure can be repeated.
 """
 
 import contextlib
@@ -112,7 +112,7 @@ def change_form(data, rng):
 MUTATIONS = [cut, flip, change_line, change_word, add_column, change_form]
 
 
-def test_mutated_attribute_files(tmp_path):
+def test_mutated_attribute_files(tmp_path, tried):
     """Each row ends in the split or among the skipped, or the file is refused by name."""
     folder = write_celeba(tmp_path / "celeba")
     table = folder / "list_attr_celeba.txt"
@@ -131,11 +131,13 @@ def test_mutated_attribute_files(tmp_path):
             split = datasets.open_split(folder, "Eyeglasses")
         except CourseError as error:
             seen["refused"] += 1
+            tried("mutated attribute files that were refused")
             # It names the file or folder, or the attribute that the file no longer has.
             assert str(folder) in str(error) or "no attribute" in str(error), number
             assert len(str(error)) < 2000 + len(data), number
         else:
             seen["read"] += 1
+            tried("mutated attribute files that were read, each row counted")
             lines = [
                 line.replace(",", " ").split() for line in data.decode("utf-8-sig").splitlines()
             ]
@@ -144,7 +146,6 @@ def test_mutated_attribute_files(tmp_path):
             assert sum(map(len, split.items.values())) + len(split.unreadable) == rows, number
         finally:
             path.unlink()
-    print(seen)
     assert min(seen.values()) > INPUTS // 20
 
 
@@ -265,16 +266,15 @@ def test_every_kind_of_picture_is_read(tmp_path):
         assert read(tmp_path / name, data), name
 
 
-def test_pictures_cut_at_every_point(tmp_path):
-    count, step = 0, max(1, 3000 // INPUTS)
+def test_pictures_cut_at_every_point(tmp_path, tried):
+    step = max(1, 3000 // INPUTS)
     for name, data in pictures():
         for end in range(0, len(data), step):
+            tried("pictures cut short")
             read(tmp_path / name, data[:end])
-            count += 1
-    print(count, "cut pictures")
 
 
-def test_pictures_with_flipped_bits(tmp_path):
+def test_pictures_with_flipped_bits(tmp_path, tried):
     kinds = list(pictures())
     outcomes = set()
     for number in range(INPUTS):
@@ -283,6 +283,7 @@ def test_pictures_with_flipped_bits(tmp_path):
         # Headers are where decoders stumble.
         head = data[:200] if rng.integers(2) else data
         data = flip(head, rng) + data[len(head) :]
+        tried("pictures with flipped bits")
         outcomes.add(read(tmp_path / name, data))
     assert outcomes == {True, False}
 
@@ -335,11 +336,12 @@ for path in sorted(Path(sys.argv[1]).iterdir()):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows can't limit memory this way")
-def test_headers_that_promise_too_much_are_refused_within_a_gigabyte(tmp_path):
+def test_headers_that_promise_too_much_are_refused_within_a_gigabyte(tmp_path, tried):
     names = []
     for name, data in bombs():
         (tmp_path / name).write_bytes(data)
         names.append(name)
+    tried("pictures that promise too many pixels", len(names))
     done = subprocess.run(
         [sys.executable, "-c", READ_ALL, str(tmp_path)], cwd=ROOT, capture_output=True, text=True
     )
@@ -451,10 +453,9 @@ def make_entry(place, number, rng, photo):
 
 
 @posix
-def test_folders_of_odd_entries():
+def test_folders_of_odd_entries(tried):
     """Whatever lies there: photos are written, and the rest is counted and named."""
     photo = dict(pictures())["a.jpg"]
-    entries = 0
     for number in range(max(INPUTS // 20, 5)):
         rng = np.random.default_rng([3, number])
         top = Path(tempfile.mkdtemp())
@@ -467,7 +468,7 @@ def test_folders_of_odd_entries():
                 made = [make_entry(top / side, i, rng, photo) for i in range(rng.integers(1, 12))]
                 good += 1 + made.count(True)
                 bad += made.count(False)
-                entries += len(made)
+                tried("odd files and folders among photos", len(made))
             with as_nobody():
                 try:
                     split = datasets.open_split(top, "beard", need=datasets.part_of("good.png"))
@@ -484,7 +485,6 @@ def test_folders_of_odd_entries():
         finally:
             subprocess.run(["chmod", "-R", "u+rwX", str(top)], check=True)
             shutil.rmtree(top)
-    print(entries, "odd entries")
 
 
 @posix

@@ -294,7 +294,7 @@ def strange_request(chance, host):
     return bytes(data)
 
 
-def test_strange_requests_get_an_answer_or_none_but_never_a_secret(folder):
+def test_strange_requests_get_an_answer_or_none_but_never_a_secret(folder, tried):
     """SURVIVAL_REQUESTS of them; what one asks depends on its number alone."""
     statuses = {}
     with running(folder) as (process, port, _):
@@ -309,13 +309,13 @@ def test_strange_requests_get_an_answer_or_none_but_never_a_secret(folder):
                         answer += part
             status = answer.split(b" ", 2)[1] if answer.startswith(b"HTTP/1.") else b"none"
             statuses[status] = statuses.get(status, 0) + 1
+            tried(f"strange requests to the page's server, answer {status.decode()}")
             assert not status.startswith(b"5"), request
             body = answer.partition(b"\r\n\r\n")[2]
             assert body != b"secret" and b"root:" not in body, request
             if b"The page" in body:
                 assert b"Content-Security-Policy" in answer, request
         assert process.poll() is None
-    print(statuses)
     assert {b"200", b"404"} <= set(statuses)
 
 

@@ -1,7 +1,8 @@
 """Nothing lost: runs that are killed at random moments, and disks that fill up.
 
 SURVIVAL_KILLS sets how often the tiny run is killed, SURVIVAL_DAMAGES how often a checkpoint is
-damaged. The small step stands in for the train step, whose own repeatability test_training holds.
+damaged; with --report both are 100. The small step stands in for the train step, whose own
+repeatability test_training holds.
 """
 
 import multiprocessing
@@ -102,10 +103,9 @@ def wait_until(condition, process):
 
 
 @pytest.mark.slow
-def test_killed_again_and_again_a_run_ends_as_if_it_never_was(start, tmp_path):
+def test_killed_again_and_again_a_run_ends_as_if_it_never_was(start, tmp_path, tried):
     celeba, chance = write_celeba(tmp_path / "celeba"), random.Random(0)
     folder, diary = tmp_path / "killed", tmp_path / "diary.txt"
-    in_the_middle = []
     for kill in range(KILLS):
         saves = len(entries(diary, "saved"))
         lives = len(entries(diary, "at"))
@@ -136,7 +136,8 @@ def test_killed_again_and_again_a_run_ends_as_if_it_never_was(start, tmp_path):
         assert process.is_alive(), diary.read_text()
         process.kill()
         process.join()
-        in_the_middle += unfinished(folder)
+        for moment in unfinished(folder) or ["between writes"]:
+            tried(f"training killed: {moment}")
         # Nothing that was promised is lost, and nothing half-written has a real name.
         assert all(step >= last for step in entries(diary, "at")[lives:]), diary.read_text()
         for path in folder.glob("previews/step-*.png"):
@@ -148,7 +149,6 @@ def test_killed_again_and_again_a_run_ends_as_if_it_never_was(start, tmp_path):
         process = start(celeba, place, steps, diary)
         process.join()
         assert process.exitcode == 0, diary.read_text()
-    print(f"{KILLS} kills, {steps} steps; in the middle of writing: {in_the_middle}")
     assert not unfinished(folder)
     assert len(list(folder.glob("checkpoints/*.index"))) <= 2
     split = datasets.open_split(celeba, "Eyeglasses")
@@ -344,7 +344,7 @@ def test_a_checkpoint_that_does_not_say_what_it_is_of(run, tmp_path):
         moved_under(opened, tmp_path / "wider", width=8)
 
 
-def test_a_damaged_checkpoint_gives_way_to_the_one_before(run, tmp_path, capsys):
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(run, tmp_path, capsys, tried):
     """Cut or with flipped bits anywhere, as often as SURVIVAL_DAMAGES says."""
     opened = run()
     for steps in (1, 2):
@@ -362,6 +362,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(run, tmp_path, capsys)
         else:
             del data[place:]
         path.write_bytes(data)
+        tried("checkpoints damaged: " + ("a bit flipped" if number % 2 else "cut"))
         opened._take_up()
         path.write_bytes(whole[path])
         if "ckpt-2 can't be read" in capsys.readouterr().out:
@@ -425,7 +426,7 @@ def small_disk(tmp_path):
 
 @pytest.mark.slow
 def test_a_full_disk_costs_no_more_than_the_steps_since_the_checkpoint(
-    small_disk, split, monkeypatch
+    small_disk, split, monkeypatch, tried
 ):
     """However far the writing came: a plain error, and the state before is whole."""
     monkeypatch.setattr(training, "make_train_step", small_step)
@@ -441,6 +442,7 @@ def test_a_full_disk_costs_no_more_than_the_steps_since_the_checkpoint(
             train(opened, before + 1, preview_every=10**6)
         except CourseError as error:
             failures += 1
+            tried("training on a disk that filled up")
             assert str(folder) in str(error) and "space" in str(error), room
             assert "raceback" not in str(error)
         (disk / "filler").unlink()
@@ -452,7 +454,6 @@ def test_a_full_disk_costs_no_more_than_the_steps_since_the_checkpoint(
             training.load_generator(opened.weights_path(direction))
         for path in folder.glob("previews/step-*.png"):
             Image.open(path).load()
-    print(failures, "failures")
     assert failures > 3
 
 
