@@ -102,6 +102,18 @@ def wait_until(condition, process):
         time.sleep(0.0005)
 
 
+def freeze_in_the_middle(process, folder, kinds, chance):
+    """Stop a process while a file of these kinds is half-written, nobody knows how far."""
+    found = False
+    while not found and process.is_alive():
+        wait_until(lambda: kinds & set(unfinished(folder)), process)
+        time.sleep(chance.choice([0, 0.001, 0.004, 0.02]))
+        os.kill(process.pid, signal.SIGSTOP)
+        found = kinds & set(unfinished(folder))
+        if not found:  # it was quicker
+            os.kill(process.pid, signal.SIGCONT)
+
+
 @pytest.mark.slow
 def test_killed_again_and_again_a_run_ends_as_if_it_never_was(start, tmp_path, tried):
     celeba, chance = write_celeba(tmp_path / "celeba"), random.Random(0)
@@ -116,14 +128,9 @@ def test_killed_again_and_again_a_run_ends_as_if_it_never_was(start, tmp_path, t
             wait_until(lambda n=begins: diary.read_text().count("begins") > n, process)
             time.sleep(chance.uniform(0, 2))
         elif kill % 5 in (1, 3):  # while it writes
+            wait_until(lambda n=lives: len(entries(diary, "at")) > n, process)
             kinds = {"checkpoint"} if kill % 5 == 1 else {"previews", "weights"}
-            wait_until(
-                lambda n=lives, k=kinds: (
-                    len(entries(diary, "at")) > n and k & set(unfinished(folder))
-                ),
-                process,
-            )
-            time.sleep(chance.choice([0, 0.002, 0.01, 0.05]))
+            freeze_in_the_middle(process, folder, kinds, chance)
         else:
             more = saves + chance.randint(0, 3)
             wait_until(
@@ -136,8 +143,8 @@ def test_killed_again_and_again_a_run_ends_as_if_it_never_was(start, tmp_path, t
         assert process.is_alive(), diary.read_text()
         process.kill()
         process.join()
-        for moment in unfinished(folder) or ["between writes"]:
-            tried(f"training killed: {moment}")
+        middle = " and ".join(unfinished(folder))
+        tried(f"training killed {f'in the middle of {middle}' if middle else 'between writes'}")
         # Nothing that was promised is lost, and nothing half-written has a real name.
         assert all(step >= last for step in entries(diary, "at")[lives:]), diary.read_text()
         for path in folder.glob("previews/step-*.png"):
