@@ -7,9 +7,13 @@ is a (2, 3) matrix that takes a point of the photo to a point of the crop:
 """
 
 import os
-from functools import lru_cache
+import pickle
+from functools import lru_cache, partial
+from importlib.resources import files
 from math import ceil, hypot
+from pathlib import Path
 from typing import NamedTuple
+from unittest import mock
 
 import numpy as np
 from PIL import Image
@@ -46,12 +50,37 @@ class Face(NamedTuple):
 def _detector():
     # Read by TensorFlow when it is imported, which happens in the next line at the latest.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # mtcnn reads its weights with joblib, which is pickle underneath and could run any code. The
-    # file comes out of the pip package itself, whose hash requirements.lock pins, so it is as
-    # trustworthy as the package's code. Never point it at a file from elsewhere.
+    import joblib
     from mtcnn import MTCNN
 
-    return MTCNN()
+    with mock.patch.object(joblib, "load", partial(_read_weights, joblib)):
+        return MTCNN()
+
+
+# All that the detector's weights name: the parts of an array.
+ARRAY = {
+    ("joblib.numpy_pickle", "NumpyArrayWrapper"),
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+}
+
+
+def _read_weights(joblib, path: str) -> list[np.ndarray]:
+    """Read the detector's weights out of its package, as arrays and nothing else.
+
+    They are a pickle, which can name any function and call it. And mtcnn itself takes a file of
+    that name in the working folder first, such as a folder of somebody's photos.
+    """
+
+    class Arrays(joblib.numpy_pickle.NumpyUnpickler):
+        def find_class(self, module, name):
+            if (module, name) not in ARRAY:
+                raise pickle.UnpicklingError(f"{path} is no list of arrays: {module}.{name}")
+            return super().find_class(module, name)
+
+    file = files("mtcnn.assets.weights") / Path(path).name
+    with mock.patch.object(joblib.numpy_pickle, "NumpyUnpickler", Arrays):
+        return joblib.numpy_pickle.load(str(file))
 
 
 def find_faces(image: np.ndarray) -> list[Face]:
