@@ -8,16 +8,9 @@ import shutil
 import subprocess
 import sys
 import time
-from importlib import metadata
 from pathlib import Path
 
 import pytest
-import yaml
-from packaging.markers import default_environment
-from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name
-from packaging.version import Version
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -417,99 +410,3 @@ def test_the_progress_line_counts_what_pip_says(course, tmp_path, monkeypatch, c
     (site / "b-2.dist-info").mkdir()
     # A third of the second stage, which is two fifths of the work: 60 s of 0.733 so far.
     assert shown() == "installing 2 of 3: tensorflow (1:00, about 0:21 left)"
-
-
-# The lock and environment.yml ---------------------------------------------------------------
-
-
-def locked():
-    """Return the lock as [(requirement, hashes)]."""
-    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    entries = []
-    for block in re.split(r"\n(?=[A-Za-z0-9])", "\n" + re.sub(r"^#.*\n", "", text, flags=re.M)):
-        if block.strip():
-            first, *hashes = block.replace("\\\n", "\n").strip().split("\n")
-            entries.append((Requirement(first.strip()), [line.strip() for line in hashes]))
-    return entries
-
-
-def asked_for():
-    project = PROJECT["project"]
-    lines = project["dependencies"] + project["optional-dependencies"]["test"]
-    return [Requirement(line) for line in lines]
-
-
-def test_the_lock_has_hashes_and_no_addresses():
-    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    assert "://" not in text
-    assert not re.search(r"^\s*-(?!-hash=)", text, re.MULTILINE)
-    for requirement, hashes in locked():
-        assert re.fullmatch(r"==[^,*]+", str(requirement.specifier)), requirement
-        assert hashes and all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", h) for h in hashes)
-
-
-@pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
-@pytest.mark.parametrize("python", ["3.10", "3.11", "3.12"])
-def test_the_lock_gives_every_system_what_pyproject_asks_for(system, python):
-    environment = {
-        **default_environment(),
-        "python_version": python,
-        "python_full_version": python + ".4",
-        "sys_platform": system,
-        "platform_system": {"linux": "Linux", "darwin": "Darwin", "win32": "Windows"}[system],
-        "os_name": "nt" if system == "win32" else "posix",
-        "platform_machine": {"linux": "x86_64", "darwin": "arm64", "win32": "AMD64"}[system],
-    }
-    versions = {}
-    for requirement, _ in locked():
-        if not requirement.marker or requirement.marker.evaluate(environment):
-            name = canonicalize_name(requirement.name)
-            assert name not in versions, f"{name} is pinned twice"
-            versions[name] = Version(str(requirement.specifier)[2:])
-    for requirement in asked_for():
-        version = versions.get(canonicalize_name(requirement.name))
-        assert version, f"{requirement.name}: python3 course.py lock"
-        assert requirement.specifier.contains(version), f"{requirement} is pinned at {version}"
-
-
-def test_the_lock_is_complete_though_installed_without_dependencies():
-    left_out = set(PROJECT["tool"]["uv"]["exclude-dependencies"])
-    overridden = {Requirement(r).name for r in PROJECT["tool"]["uv"]["override-dependencies"]}
-    missing = []
-    for name in {canonicalize_name(requirement.name) for requirement, _ in locked()}:
-        try:
-            wanted = metadata.requires(name) or []
-        except metadata.PackageNotFoundError:
-            continue  # for another system
-        for line in wanted:
-            requirement = Requirement(line)
-            other = canonicalize_name(requirement.name)
-            if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
-                continue
-            if other in left_out or other in overridden:
-                continue
-            try:
-                found = requirement.specifier.contains(metadata.version(other), prereleases=True)
-            except metadata.PackageNotFoundError:
-                found = False
-            if not found:
-                missing.append(f"{name} needs {requirement}")
-    assert not missing
-
-
-def test_environment_yml_agrees_with_pyproject(course):
-    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
-    assert environment["name"] == PROJECT["project"]["name"] == course.NAME
-    packages = dict(line.partition("=")[::2] for line in environment["dependencies"])
-    supported = SpecifierSet(PROJECT["project"]["requires-python"])
-    assert supported.contains(packages.pop("python") + ".0")
-    assert "pip" in packages
-    # Two managers of one package would undo each other's work.
-    pinned = {canonicalize_name(requirement.name) for requirement, _ in locked()}
-    assert not pinned & set(packages)
-
-
-def test_course_py_knows_which_pythons_the_project_supports(course):
-    supported = SpecifierSet(PROJECT["project"]["requires-python"])
-    minors = [minor for minor in range(30) if supported.contains(f"3.{minor}.0")]
-    assert sorted(course.MINORS) == minors
