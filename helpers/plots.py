@@ -1,6 +1,9 @@
 """Figures of the notebooks: plumbing only. What a figure means stands in its notebook."""
 
-from collections.abc import Sequence
+import base64
+import html
+import io
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -36,6 +39,71 @@ def displayable(image: np.ndarray) -> np.ndarray:
     return datasets.to_bytes(np.clip(image, -1, 1))
 
 
+# --- pictures with words for those who can't see them ---------------------------------------
+
+
+def png(picture: np.ndarray | Figure, zoom: int = 1) -> bytes:
+    """Return a figure, or an image as `displayable` takes it, as the bytes of a PNG.
+
+    Parameters
+    ----------
+    zoom : int
+        Times that each pixel of an image is repeated in both directions.
+    """
+    buffer = io.BytesIO()
+    if isinstance(picture, Figure):
+        # White, not transparent: its black words must be readable on a dark page too.
+        picture.savefig(buffer, format="png", dpi=90, bbox_inches="tight", facecolor="white")
+    else:
+        pixels = displayable(picture).repeat(zoom, axis=0).repeat(zoom, axis=1)
+        Image.fromarray(pixels).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def described(data: bytes, alt: str) -> str:
+    """Return the bytes of a PNG as an HTML image, with the words that a screen reader says.
+
+    Raises
+    ------
+    ValueError
+        If there are no words.
+    """
+    if not alt.strip():
+        raise ValueError("A picture needs an alt text: say in a sentence what it shows.")
+    # The size, so that what stands below does not jump while a slider replaces the picture.
+    width, height = Image.open(io.BytesIO(data)).size
+    encoded = base64.b64encode(data).decode()
+    return (
+        f'<img alt="{html.escape(" ".join(alt.split()))}" width="{width}" height="{height}" '
+        f'style="max-width: 100%; height: auto" src="data:image/png;base64,{encoded}">'
+    )
+
+
+def show(picture: np.ndarray | Figure, alt: str, zoom: int = 1) -> None:
+    """Show a figure, or an image as `displayable` takes it, with an alt text.
+
+    As HTML, because JupyterLab drops the alt text of a plain PNG.
+
+    Parameters
+    ----------
+    alt : str
+        What the picture shows, in one sentence, for someone who can't see it.
+    zoom : int
+        Times that each pixel of an image is repeated in both directions.
+
+    Raises
+    ------
+    ValueError
+        If `alt` says nothing.
+    """
+    from IPython.display import display
+
+    page = described(png(picture, zoom), alt)
+    if isinstance(picture, Figure):
+        plt.close(picture)  # else it is shown again, without words, at the end of the cell
+    display({"text/html": page, "text/plain": alt}, raw=True)
+
+
 def image_rows(
     rows: dict[str, Sequence[np.ndarray]], columns: Sequence[str] = (), side: float = 1.2
 ) -> Figure:
@@ -49,9 +117,8 @@ def image_rows(
         Of an image on the page, in inches.
     """
     count = max(len(images) for images in rows.values())
-    figure, axes = plt.subplots(
-        len(rows), count, figsize=(side * count + 1, side * len(rows) + 0.3), squeeze=False
-    )
+    width, height = side * count + 1, side * len(rows) + 0.3
+    figure, axes = plt.subplots(len(rows), count, figsize=(width, height), squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
     for row, (name, images) in zip(axes, rows.items(), strict=True):
@@ -60,7 +127,7 @@ def image_rows(
             axis.imshow(displayable(image), interpolation="nearest")
     for axis, title in zip(axes[0], columns, strict=False):
         axis.set_title(title, fontsize=9)
-    figure.subplots_adjust(left=1.4 / (side * count + 1.4), right=1, wspace=0.03, hspace=0.03)
+    figure.subplots_adjust(1 / width, 0, 1, 1 - 0.3 / height, wspace=0.03, hspace=0.03)
     return figure
 
 
@@ -197,6 +264,8 @@ def show_grid(
     columns: int = 8,
     titles: Sequence[str] | None = None,
     side: float = 1.2,
+    *,
+    alt: str,
 ) -> None:
     """Show images in a grid, row by row; images as `displayable` takes them.
 
@@ -208,11 +277,13 @@ def show_grid(
         What stands above each image.
     side : float
         Of an image on the page, in inches.
+    alt : str
+        What they show, as `show` takes it.
 
     Raises
     ------
     ValueError
-        If there is no image.
+        If there is no image, or `alt` says nothing.
     """
     if not len(images):
         raise ValueError("There is no image to show.")
@@ -229,25 +300,26 @@ def show_grid(
     for axis, title in zip(axes.flat, titles if titles is not None else (), strict=False):
         axis.set_title(title, fontsize=9, pad=3)
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
-    plt.show()
+    show(figure, alt)
 
 
 def show_edit(
-    image: np.ndarray, edited: np.ndarray, residual: np.ndarray, side: float = 1.3
+    image: np.ndarray, edited: np.ndarray, residual: np.ndarray, side: float = 1.3, *, alt: str
 ) -> None:
     """Show three rows: the images, their edits, and the residuals at the fixed range [-1, 1].
 
-    All are float (batch, size, size, 3); gray in the last row is no change.
+    All are float (batch, size, size, 3); gray in the last row is no change. `alt` is as `show`
+    takes it.
     """
-    image_rows({"image": image, "edited": edited, "residual": residual}, side=side)
-    plt.show()
+    show(image_rows({"image": image, "edited": edited, "residual": residual}, side=side), alt)
 
 
-def show_curves(history: Sequence[dict[str, float]], title: str = "") -> None:
+def show_curves(history: Sequence[dict[str, float]], title: str = "", *, alt: str) -> None:
     """Show how the discriminator and both generators fare, beside what guessing scores, ln 3.
 
     `history` is what `training.Run.train` returns. The discriminator's loss is the sum of four
     cross entropies, so a quarter of it is drawn: then ln 3 means guessing for all three curves.
+    `alt` is as `show` takes it.
     """
     shown = [
         {
@@ -258,8 +330,7 @@ def show_curves(history: Sequence[dict[str, float]], title: str = "") -> None:
         }
         for entry in history
     ]
-    curves(shown, [name for name in shown[0] if name != "step"], guess=LN_3, title=title)
-    plt.show()
+    show(curves(shown, [name for name in shown[0] if name != "step"], guess=LN_3, title=title), alt)
 
 
 # --- what a judge says (notebook 07) --------------------------------------------------------
@@ -291,6 +362,32 @@ def judge_scores(scores: dict[str, np.ndarray], threshold: float = 0.5) -> Figur
     axis.set(xlim=(-0.01, 1.01), xlabel="P(with), says the judge (heights: root of the count)")
     axis.tick_params(axis="y", length=0)
     axis.spines[["top", "right", "left"]].set_visible(False)
+    return figure
+
+
+def threshold_curves(
+    quality: Callable[[float], dict[str, float]], threshold: float = 0.5
+) -> Figure:
+    """Draw measures of a judge, in [0, 1], over its threshold, and mark one threshold.
+
+    Parameters
+    ----------
+    quality : callable
+        From a threshold to each measure's value.
+    """
+    figure = Figure(figsize=(6.5, 2.6), layout="constrained")
+    axis = figure.subplots()
+    places = np.linspace(0.01, 0.99, 99)
+    measured = [quality(place) for place in places]
+    here = quality(threshold)
+    looks = ((BLUE, "-", "o"), (ORANGE, "--", "s"), (GREEN, ":", "D"), (PURPLE, "-.", "^"))
+    for (name, value), (colour, line, mark) in zip(here.items(), looks, strict=False):
+        axis.plot(places, [each[name] for each in measured], line, color=colour)
+        axis.plot(threshold, value, mark + line, color=colour, label=f"{name}: {value:.0%}")
+    axis.axvline(threshold, color="black", linestyle="--", linewidth=1)
+    axis.set(xlim=(0, 1), ylim=(-0.03, 1.03), xlabel="threshold")
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    axis.spines[["top", "right"]].set_visible(False)
     return figure
 
 

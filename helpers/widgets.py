@@ -1,11 +1,10 @@
 """Things to play with in the notebooks: core ipywidgets, plumbing only.
 
-Each function returns one widget; the last expression of a cell shows it. Pictures are
-`ipywidgets.Image`, whose bytes a callback replaces: no figure is left open, and the picture stays
-where it is while a slider moves.
+Each function returns one widget; the last expression of a cell shows it. Pictures are HTML images
+that a callback replaces, with an alt text that says what the controls now show: `ipywidgets.Image`
+has no place for one.
 """
 
-import io
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -13,28 +12,10 @@ from pathlib import Path
 import ipywidgets
 import numpy as np
 from matplotlib.figure import Figure
-from PIL import Image
 
 from . import datasets, plots
 from .faces import contact_sheet
-from .plots import BLUE, GRAY, ORANGE, displayable
-
-
-def png(picture: np.ndarray | Figure, zoom: int = 1) -> bytes:
-    """Return a figure, or an image as `plots.displayable` takes it, as the bytes of a PNG.
-
-    Parameters
-    ----------
-    zoom : int
-        Times that each pixel of an image is repeated in both directions.
-    """
-    buffer = io.BytesIO()
-    if isinstance(picture, Figure):
-        picture.savefig(buffer, format="png", dpi=90)
-    else:
-        pixels = displayable(picture).repeat(zoom, axis=0).repeat(zoom, axis=1)
-        Image.fromarray(pixels).save(buffer, format="PNG")
-    return buffer.getvalue()
+from .plots import BLUE, GRAY, ORANGE, described, displayable, png
 
 
 def _watch(controls: list[ipywidgets.Widget], redraw: Callable[[], None]) -> None:
@@ -66,7 +47,7 @@ def attribute_browser(
     side = ipywidgets.ToggleButtons(options=datasets.SIDES[::-1], description="side")
     page = ipywidgets.BoundedIntText(value=1, min=1, max=1, description="page")
     counts, note = ipywidgets.HTML(), ipywidgets.HTML()
-    sheet, company = ipywidgets.Image(format="png"), ipywidgets.Image(format="png")
+    sheet, company = ipywidgets.HTML(), ipywidgets.HTML()
 
     def redraw() -> None:
         has = table.column(attribute.value) == 1
@@ -80,8 +61,11 @@ def attribute_browser(
         )
         faces, lost = _read_faces(folder / "img_align_celeba", names, size)
         note.value = f"{lost} of these can't be read." if lost else ""
-        sheet.value = png(contact_sheet(faces, 8)) if faces else b""
-        company.value = png(co_occurrence(table, attribute.value))
+        alt = f"{len(faces)} photos {side.value} {attribute.value}, page {page.value}"
+        sheet.value = described(png(contact_sheet(faces, 8)), alt) if faces else ""
+        company.value = described(
+            png(co_occurrence(table, attribute.value)), _company(table, attribute.value)
+        )
 
     _watch([attribute, side, page], redraw)
     controls = ipywidgets.HBox([attribute, side, page])
@@ -98,19 +82,37 @@ def _read_faces(folder: Path, names: list[str], size: int) -> tuple[list[np.ndar
     return faces, lost
 
 
-def co_occurrence(table: datasets.AttributeTable, attribute: str, most: int = 8) -> Figure:
-    """Draw how often each other attribute comes with one, and without it: what goes together.
+def _shares(table: datasets.AttributeTable, attribute: str) -> dict[str, tuple[float, float]]:
+    """Return each other attribute's share among those with one, and among those without it.
 
     Those with the widest gap come first.
     """
     has = table.column(attribute) == 1
     name = datasets.column_name(attribute)
-    rates = {
+    shares = {
         other: tuple(float(values[group].mean()) if group.any() else 0.0 for group in (has, ~has))
         for other, values in zip(table.columns, (table.values == 1).T, strict=True)
         if other != name
     }
-    widest = sorted(rates, key=lambda other: -abs(rates[other][0] - rates[other][1]))[:most][::-1]
+    widest = sorted(shares, key=lambda other: -abs(shares[other][0] - shares[other][1]))
+    return {other: shares[other] for other in widest}
+
+
+def _company(table: datasets.AttributeTable, attribute: str) -> str:
+    """Say in words what `co_occurrence` draws, as far as its three widest gaps."""
+    gaps = [f"{o}, {w:.0%} and {wo:.0%}" for o, (w, wo) in _shares(table, attribute).items()][:3]
+    widest = f"; widest apart: {'; '.join(gaps)}" if gaps else ""
+    return f"Shares of other attributes with {attribute} and without it{widest}"
+
+
+def co_occurrence(table: datasets.AttributeTable, attribute: str, most: int = 8) -> Figure:
+    """Draw how often each other attribute comes with one, and without it: what goes together.
+
+    Those with the widest gap come first.
+    """
+    name = datasets.column_name(attribute)
+    rates = _shares(table, attribute)
+    widest = list(rates)[:most][::-1]
     figure = Figure(figsize=(6.5, 0.8 + 0.32 * max(1, len(widest))), layout="constrained")
     axis = figure.subplots()
     for place, other in enumerate(widest):
@@ -150,18 +152,89 @@ def residual_strength(
     strength = ipywidgets.FloatSlider(
         value=1.0, min=0.0, max=2.0, step=0.05, description="strength"
     )
-    picture = ipywidgets.Image(format="png")
+    picture = ipywidgets.HTML()
 
     def redraw() -> None:
         image = images[which.value - 1]
         residual = strength.value * residuals[which.value - 1]
         edited = np.clip(image + residual, -1, 1)
         row = [displayable(x) for x in (image, edited, residual)]
-        picture.value = png(np.concatenate(row, axis=1), zoom)
+        alt = f"Face {which.value}, its edit and its residual, at strength {strength.value:g}"
+        picture.value = described(png(np.concatenate(row, axis=1), zoom), alt)
 
     _watch([which, strength], redraw)
     legend = ipywidgets.HTML("image, edited, and the residual (gray: no change)")
     return ipywidgets.VBox([ipywidgets.HBox([which, strength]), legend, picture])
+
+
+# --- the learner against the discriminator (notebook 03) ------------------------------------
+
+
+def discriminator_game(
+    images: np.ndarray, generated: np.ndarray, chances: np.ndarray, zoom: int = 4
+) -> ipywidgets.VBox:
+    """Let the learner and the discriminator guess, face by face: real or generated?
+
+    Parameters
+    ----------
+    images : np.ndarray
+        (n, size, size, 3), as `plots.displayable` takes each, in the order of the game.
+    generated : np.ndarray
+        bool (n,), the truth.
+    chances : np.ndarray
+        (n,), the probability in [0, 1] that the discriminator gives to *generated*. Above 0.5
+        counts as that answer.
+    zoom : int
+        Times that each pixel is repeated on the page.
+    """
+    picture, verdict, score = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
+    answers = [ipywidgets.Button(description=name) for name in ("real", "generated")]
+    onwards = ipywidgets.Button(description="next face")
+    at, yours, theirs = 0, 0, 0
+
+    def ask() -> None:
+        alt = f"Face {at + 1} of {len(images)}, with glasses. Real or generated?"
+        picture.value = described(png(images[at], zoom), alt)
+        verdict.value = f"Face {at + 1} of {len(images)}: real or generated?"
+        allow(answering=True)
+
+    def allow(answering: bool) -> None:
+        for button in answers:
+            button.disabled = not answering
+        onwards.disabled = answering
+
+    def answer(button: ipywidgets.Button) -> None:
+        nonlocal yours, theirs
+        if button.disabled:  # the second half of a double click
+            return
+        you = (button.description == "generated") == generated[at]
+        it = (chances[at] > 0.5) == generated[at]
+        yours, theirs = yours + bool(you), theirs + bool(it)
+        verdict.value = (
+            f"It is <b>{'generated' if generated[at] else 'real'}</b>. You are "
+            f"{'right' if you else 'wrong'}. The discriminator gives {chances[at]:.0%} to "
+            f"<i>generated</i>, and is {'right' if it else 'wrong'}."
+        )
+        score.value = f"Right so far: you {yours}, the discriminator {theirs}, of {at + 1}."
+        allow(answering=False)
+        if at + 1 == len(images):
+            onwards.description = "play again"
+
+    def go_on(button: ipywidgets.Button) -> None:
+        nonlocal at, yours, theirs
+        if button.disabled:
+            return
+        at += 1
+        if at == len(images):
+            at = yours = theirs = 0
+            onwards.description, score.value = "next face", ""
+        ask()
+
+    for button in answers:
+        button.on_click(answer)
+    onwards.on_click(go_on)
+    ask()
+    return ipywidgets.VBox([picture, ipywidgets.HBox([*answers, onwards]), verdict, score])
 
 
 # --- the weights of the losses (notebook 04) ------------------------------------------------
@@ -194,13 +267,14 @@ def loss_weights(
         )
         for name, weight in weights.items()
     }
-    picture = ipywidgets.Image(format="png")
+    picture = ipywidgets.HTML()
 
     def redraw() -> None:
         values = measure(strength.value)
-        picture.value = png(
-            weighted_parts({name: (s.value, values[name]) for name, s in sliders.items()})
-        )
+        weighted = {name: (s.value, values[name]) for name, s in sliders.items()}
+        products = [f"{name} {w * value:.3g}" for name, (w, value) in weighted.items()]
+        alt = f"Bars, the weight times the value of each part: {', '.join(products)}"
+        picture.value = described(png(weighted_parts(weighted)), alt)
 
     _watch([strength, *sliders.values()], redraw)
     return ipywidgets.HBox([ipywidgets.VBox([strength, *sliders.values()]), picture])
@@ -284,34 +358,51 @@ def _brief(value) -> str:
 # --- what a judge says, and where an edit fails (notebook 07) -------------------------------
 
 
-def threshold_explorer(scores: dict[str, np.ndarray]) -> ipywidgets.VBox:
-    """Move the judge's threshold, and see what share of each group it then calls "with".
+def threshold_explorer(
+    scores: dict[str, np.ndarray],
+    confusion: Callable[[float], dict[str, int]],
+    quality: Callable[[float], dict[str, float]],
+) -> ipywidgets.VBox:
+    """Move the judge's threshold, and see whom it then calls "with", and how often rightly.
 
     Parameters
     ----------
     scores : dict
         From the name of a group to its P(with).
+    confusion : callable
+        From a threshold to counts of answers, by a name for each kind.
+    quality : callable
+        From a threshold to measures in [0, 1], by their names.
     """
     threshold = ipywidgets.FloatSlider(
         value=0.5, min=0.02, max=0.98, step=0.02, description="threshold"
     )
-    picture = ipywidgets.Image(format="png")
+    counts, groups, measures = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
 
     def redraw() -> None:
-        picture.value = png(plots.judge_scores(scores, threshold.value))
+        at = threshold.value
+        counts.value = "; ".join(f"<b>{n}</b> {kind}" for kind, n in confusion(at).items())
+        called = [f"{np.mean(values > at):.0%} of {name}" for name, values in scores.items()]
+        alt = f"At a threshold of {at:.2f} the judge calls with: {', '.join(called)}"
+        groups.value = described(png(plots.judge_scores(scores, at)), alt)
+        values = [f"{name} {value:.0%}" for name, value in quality(at).items()]
+        alt = f"Curves over the threshold; at {at:.2f}: {', '.join(values)}"
+        measures.value = described(png(plots.threshold_curves(quality, at)), alt)
 
     _watch([threshold], redraw)
-    return ipywidgets.VBox([threshold, picture])
+    return ipywidgets.VBox([threshold, counts, groups, measures])
 
 
 def failure_gallery(folder: Path) -> ipywidgets.VBox:
     """Browse the sheets that `evaluation.measure` wrote: both directions; worst, best, random."""
     direction = ipywidgets.ToggleButtons(options=["add", "remove"], description="direction")
     choice = ipywidgets.ToggleButtons(options=["worst", "best", "random"], description="which")
-    picture = ipywidgets.Image(format="png")
+    picture = ipywidgets.HTML()
 
     def redraw() -> None:
-        picture.value = (folder / direction.value / f"{choice.value}.png").read_bytes()
+        sheet = (folder / direction.value / f"{choice.value}.png").read_bytes()
+        alt = f"{direction.value}, {choice.value} edits: rows of images, edits and residuals"
+        picture.value = described(sheet, alt)
 
     _watch([direction, choice], redraw)
     return ipywidgets.VBox([direction, choice, picture])
@@ -320,23 +411,27 @@ def failure_gallery(folder: Path) -> ipywidgets.VBox:
 # --- pictures to flip through, a crop to move (notebooks 09, 10) ----------------------------
 
 
-def flip_through(pictures: dict[str, np.ndarray | Figure], zoom: int = 1) -> ipywidgets.VBox:
+def flip_through(
+    pictures: dict[str, np.ndarray | Figure], alt: str, zoom: int = 1
+) -> ipywidgets.VBox:
     """Show one picture of several, chosen by a slider.
 
     Parameters
     ----------
     pictures : dict
         From a label to an image as `plots.displayable` takes it, or to a figure.
+    alt : str
+        What each of them shows, for someone who can't see it; the label is added.
     zoom : int
         Times that each pixel is repeated on the page.
     """
     slider = ipywidgets.SelectionSlider(
         options=list(pictures), description="show", layout={"width": "30em"}
     )
-    picture = ipywidgets.Image(format="png")
+    picture = ipywidgets.HTML()
 
     def redraw() -> None:
-        picture.value = png(pictures[slider.value], zoom)
+        picture.value = described(png(pictures[slider.value], zoom), f"{alt}: {slider.value}")
 
     _watch([slider], redraw)
     return ipywidgets.VBox([slider, picture])
@@ -362,10 +457,12 @@ def crop_explorer(draw: Callable[..., np.ndarray], zoom: int = 2) -> ipywidgets.
         "right": ipywidgets.IntSlider(0, -40, 40, 2, description="right (px)", **options),
         "down": ipywidgets.IntSlider(0, -40, 40, 2, description="down (px)", **options),
     }
-    picture = ipywidgets.Image(format="png")
+    picture = ipywidgets.HTML()
 
     def redraw() -> None:
-        picture.value = png(draw(**{name: s.value for name, s in sliders.items()}), zoom)
+        crop = {name: s.value for name, s in sliders.items()}
+        alt = f"A face crop and its edit: {', '.join(f'{k} {v:g}' for k, v in crop.items())}"
+        picture.value = described(png(draw(**crop), zoom), alt)
 
     _watch(list(sliders.values()), redraw)
     return ipywidgets.HBox([ipywidgets.VBox(list(sliders.values())), picture])

@@ -7,6 +7,7 @@ import symtable
 
 import nbformat
 import pytest
+from test_notebooks import pictures_without_words
 
 from helpers import exercises, notebooks, widgets
 from helpers.exercises import NOTEBOOKS, PARTS, ExerciseError
@@ -202,9 +203,11 @@ def test_runs_from_a_fresh_kernel_unsolved_and_solved(solutions, tmp_path, monke
     made = exercises.both_ways(exercises.read(path), exercises.read(solutions), solutions)
     error = notebooks.run_notebook(path, tmp_path, notebook=made)
     assert error is None, error
+    executed = exercises.read(tmp_path / path.name)
+    assert pictures_without_words(executed) == []
     said = {
         cell.id: "".join(output.get("text", "") for output in cell.outputs)
-        for cell in exercises.read(tmp_path / path.name).cells
+        for cell in executed.cells
         if re.search(r"-exercise-\d+-check", cell.id)
     }
     for name, text in said.items():

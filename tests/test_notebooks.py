@@ -1,13 +1,22 @@
 """The notebooks: each has the form that learners rely on, and each runs from a fresh kernel."""
 
+import ast
+import contextlib
+import inspect
+import io
 import json
 import re
 import statistics
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
+import numpy as np
 import pytest
+from PIL import Image
 
-from helpers import notebooks
+from helpers import datasets, notebooks, plots, widgets
 from helpers.profiles import ROOT
 
 NAMES = [
@@ -32,6 +41,7 @@ BADGE = re.compile(
     r"\(https://colab\.research\.google\.com/github/([^/]+/[^/]+)/blob/main/(.+\.ipynb)\)$"
 )
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+IMAGE = re.compile(r"<img\b[^>]*>")
 FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 
 every = pytest.mark.parametrize("name", NAMES)
@@ -197,10 +207,133 @@ def test_takes_15_to_40_minutes_to_read(name):
 
 
 @every
-def test_figures_of_the_page_are_described(name):
-    """A picture linked in prose has an alt text; drawn ones get theirs from course.py book."""
+def test_pictures_in_prose_are_described(name):
     for text in sources(read(name), "markdown"):
-        assert not re.search(r"!\[\s*\]\(|<img(?![^>]*\balt=\"[^\"]+\")", text)
+        assert not re.search(r"!\[\s*\]\(", text)
+        assert all(map(has_words, IMAGE.findall(text)))
+
+
+def has_words(tag):
+    return bool(re.search(r'\balt="\s*\w[^"]*"', tag))
+
+
+# Functions that make a figure, and those that show one, with the place of their alt text.
+FIGURES = {
+    f"{module.__name__.split('.')[-1]}.{name}"
+    for module in (plots, widgets)
+    for name, function in inspect.getmembers(module, inspect.isfunction)
+    if inspect.signature(function).return_annotation is plots.Figure
+}
+SHOWS = {"plots.show", "plots.show_grid", "plots.show_edit", "plots.show_curves"}
+
+
+def alt_texts(source):
+    """Return the alt texts of a cell's figures; fail where a figure is shown without one."""
+    tree = ast.parse(re.sub(r"^(\s*)[!%].*$", r"\1pass", source, flags=re.M))
+    strings = {
+        node.targets[0].id: node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
+    alts, made = [], []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            called = ast.unparse(node.value.func)
+            assert called not in FIGURES and called != "plt.show", source
+        if not isinstance(node, ast.Call):
+            continue
+        called = ast.unparse(node.func)
+        made += [called] if called in FIGURES or re.match(r"plt\.(subplots|figure)", called) else []
+        if called in SHOWS:
+            given = {keyword.arg: keyword.value for keyword in node.keywords}
+            alt = node.args[1] if called == "plots.show" and len(node.args) > 1 else given["alt"]
+            alts.append(strings.get(alt.id, alt) if isinstance(alt, ast.Name) else alt)
+    assert alts or not made or "widgets.flip_through(" in source, source
+    return [ast.unparse(alt) for alt in alts]
+
+
+@every
+def test_every_figure_says_what_it_shows(name):
+    alts = [alt for text in sources(read(name), "code") for alt in alt_texts(text)]
+    literal = [alt for alt in alts if not alt.isidentifier()]  # else the parameter of a function
+    short = [alt for alt in literal if len(alt.split()) < 4 or not alt.endswith((".'", '."'))]
+    assert short == [], "a sentence of four words or more"
+    assert len(set(literal)) == len(literal), "two figures, the same words"
+    assert len(literal) >= 3
+
+
+def test_a_figure_without_words_would_be_seen():
+    for source in (
+        "plots.image_rows(rows)",
+        "figure, axis = plt.subplots()\naxis.plot(x)",
+        "plots.show_grid(images, columns=2)",
+    ):
+        with pytest.raises((AssertionError, KeyError)):
+            alt_texts(source)
+    assert alt_texts('plots.show(plots.image_rows(rows), "Words.")') == ["'Words.'"]
+
+
+def test_an_upload_to_00_is_edited_or_refused_in_words(capsys):
+    def invert_photo(photo, generator):
+        assert generator == "the one that removes"
+        return SimpleNamespace(crops=[photo] if photo.mean() > 9 else [], edited=255 - photo)
+
+    class Result(contextlib.nullcontext):
+        def clear_output(self):
+            print("cleared")
+
+    shown = []
+    names = {
+        "result": Result(),
+        "choice": SimpleNamespace(value="remove"),
+        "generators": {"remove": "the one that removes"},
+        "inverter": SimpleNamespace(invert_photo=invert_photo),
+        "datasets": datasets,
+        "np": np,
+        "Path": Path,
+        "TemporaryDirectory": tempfile.TemporaryDirectory,
+        "plots": SimpleNamespace(show=lambda picture, alt: shown.append((picture, alt))),
+    }
+    (source,) = (text for text in sources(read(NAMES[0]), "code") if "def invert_upload" in text)
+    exec(source, names)
+
+    def upload(content):
+        names["invert_upload"]({"new": ({"content": memoryview(content)},)})
+        return capsys.readouterr().out
+
+    def photo(value):
+        buffer = io.BytesIO()
+        image = Image.fromarray(np.full((4, 8, 3), value, np.uint8))
+        exif = image.getexif()
+        exif[0x0112] = 6  # lies on its side
+        image.save(buffer, "JPEG", exif=exif)
+        return buffer.getvalue()
+
+    assert upload(photo(200)) == "cleared\n"
+    assert shown[0][0].shape == (8, 4, 3) and shown[0][1] == "Your photo after: remove glasses."
+    assert "No face found" in upload(photo(0))
+    assert "This file can't be used: no image of a known format" in upload(b"nothing")
+    assert len(shown) == 1
+
+
+def pictures_without_words(executed):
+    """Return the cells and widgets of an executed notebook that hold such pictures."""
+    found = []
+    for cell in executed.cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            plain = [kind for kind in data if kind.startswith("image/")]
+            if plain or not all(map(has_words, IMAGE.findall(data.get("text/html", "")))):
+                found.append(cell.id)
+    saved = executed.metadata.get("widgets", {})
+    for state in (
+        saved.get("application/vnd.jupyter.widget-state+json", {}).get("state", {}).values()
+    ):
+        value = state["state"].get("value")
+        tags = IMAGE.findall(value) if isinstance(value, str) else []
+        if state["model_name"] == "ImageModel" or not all(map(has_words, tags)):
+            found.append(state["model_name"])
+    return found
 
 
 @pytest.mark.slow
@@ -210,3 +343,5 @@ def test_runs_from_a_fresh_kernel(name, tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_PROFILE", "quick")
     error = notebooks.run_notebook(path_of(name), tmp_path)
     assert error is None, error
+    executed = nbformat.read(tmp_path / f"{name}.ipynb", as_version=4)
+    assert pictures_without_words(executed) == []

@@ -1,3 +1,7 @@
+import base64
+import io
+import re
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -12,9 +16,10 @@ from helpers import plots
 
 @pytest.fixture(autouse=True)
 def figures(monkeypatch):
-    """Let show() leave the figure open, so that a test can look at it."""
-    monkeypatch.setattr(plt, "show", lambda: None)
+    """Let what is shown stay open, so that a test can look at it."""
+    monkeypatch.setattr(plt, "close", lambda _: None)
     yield
+    monkeypatch.undo()
     plt.close("all")
 
 
@@ -34,8 +39,46 @@ def test_images_and_residuals_are_shown_at_the_fixed_range():
     assert plots.displayable(bytes_) is bytes_
 
 
+@pytest.fixture
+def shown(monkeypatch):
+    """What was displayed, as bundles of MIME types."""
+    bundles = []
+    monkeypatch.setattr("IPython.display.display", lambda data, raw: bundles.append(data))
+    return bundles
+
+
+def test_show_says_what_it_shows(shown, monkeypatch):
+    plots.show(np.zeros((4, 6, 3), np.float32), 'Gray,\n "<b>" & no change.', zoom=2)
+    (bundle,) = shown
+    tag = bundle["text/html"]
+    assert tag.count("<") == 1, "words must not become markup"
+    assert 'alt="Gray, &quot;&lt;b&gt;&quot; &amp; no change."' in tag
+    assert 'width="12" height="8"' in tag
+    assert bundle["text/plain"].startswith("Gray")
+
+
+def test_a_figure_is_shown_once_on_white(shown, monkeypatch):
+    monkeypatch.undo()  # with the real close()
+    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
+    with plt.style.context("dark_background"):
+        figure = plt.figure()
+        plots.show(figure, "An empty figure.")
+    assert not plt.fignum_exists(figure.number), "else the notebook shows it a second time"
+    data = base64.b64decode(re.search(r"base64,([^\"]+)", shown[0]["text/html"])[1])
+    assert set(np.asarray(Image.open(io.BytesIO(data)).convert("RGBA")).ravel()) == {255}
+
+
+@pytest.mark.parametrize("alt", ["", " \n"])
+def test_a_picture_without_words_is_refused(shown, alt):
+    with pytest.raises(ValueError, match="needs an alt text"):
+        plots.show(np.zeros((2, 2, 3), np.uint8), alt)
+    assert shown == []
+
+
 def test_show_grid_lays_out_row_by_row_with_titles():
-    plots.show_grid(np.stack([np.full((8, 8, 3), v, np.uint8) for v in range(5)]), 3, list("abcde"))
+    plots.show_grid(
+        np.stack([np.full((8, 8, 3), v, np.uint8) for v in range(5)]), 3, list("abcde"), alt="Five."
+    )
     axes = plt.gcf().axes
     assert len(axes) == 6
     assert [int(pixels(axis)[0, 0, 0]) for axis in axes[:5]] == [0, 1, 2, 3, 4]
@@ -45,11 +88,11 @@ def test_show_grid_lays_out_row_by_row_with_titles():
 
 def test_show_grid_says_so_when_there_is_nothing():
     with pytest.raises(ValueError, match="no image"):
-        plots.show_grid([])
+        plots.show_grid([], alt="Nothing.")
 
 
 def test_show_edit_never_stretches_a_faint_residual():
-    plots.show_edit(batch(-1.0), batch(-0.98), batch(0.02))
+    plots.show_edit(batch(-1.0), batch(-0.98), batch(0.02), alt="Faint.")
     shown = [int(pixels(axis)[0, 0, 0]) for axis in plt.gcf().axes]
     assert shown == [0] * 3 + [3] * 3 + [130] * 3
 
@@ -58,7 +101,7 @@ def test_show_curves_draws_a_quarter_of_the_discriminator_and_the_guess():
     history = [
         {"step": step, "discriminator": 4.0, "add/gan": 1.0, "remove/gan": 2.0} for step in (0, 10)
     ]
-    plots.show_curves(history)
+    plots.show_curves(history, alt="Two.")
     heights = {line.get_label(): line.get_ydata()[0] for line in plt.gcf().axes[0].lines}
     assert heights["discriminator / 4"] == 1.0
     assert heights["remove: GAN"] == 2.0
@@ -105,3 +148,12 @@ def test_training_strip_shows_the_right_steps_of_one_face(tmp_path):
     assert shown[6:12] == [127, 22, 42, 62, 82, 102]
     assert shown[12:18] == [23, 24, 44, 64, 84, 104]
     assert "step 400" in figure.axes[2].get_title()
+
+
+def test_threshold_curves_mark_the_threshold_and_say_its_values():
+    figure = plots.threshold_curves(lambda t: {"recall": 1 - t, "precision": t}, 0.25)
+    axis = figure.axes[0]
+    _, labels = axis.get_legend_handles_labels()
+    assert labels == ["recall: 75%", "precision: 25%"]
+    assert [list(line.get_xdata()) for line in axis.lines][1] == [0.25]
+    assert len({line.get_linestyle() for line in axis.lines[::2]}) > 1, "not by colour alone"

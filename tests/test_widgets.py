@@ -1,6 +1,11 @@
-"""Every control of every widget is moved once, and what it shows must change."""
+"""Every control of every widget is moved once, and what it shows must change.
 
+Each picture must say what it shows, and say something else where it shows something else.
+"""
+
+import base64
 import io
+import re
 
 import numpy as np
 import pytest
@@ -21,21 +26,37 @@ def find(widget, description):
     return None
 
 
-def pictures(widget):
-    if isinstance(widget, widgets.ipywidgets.Image):
+def texts(widget):
+    """Return what the HTML inside a widget says, in order."""
+    if isinstance(widget, widgets.ipywidgets.HTML):
         return [widget.value]
-    return [p for child in getattr(widget, "children", ()) for p in pictures(child)]
+    assert not isinstance(widget, widgets.ipywidgets.Image), "has no alt text"
+    return [text for child in getattr(widget, "children", ()) for text in texts(child)]
 
 
-def open_png(value):
-    return np.asarray(Image.open(io.BytesIO(value)))
+def pictures(widget):
+    return [text for text in texts(widget) if "<img" in text]
+
+
+def alts(widget):
+    return [re.search(r'<img alt="([^"]+)"', picture)[1] for picture in pictures(widget)]
+
+
+def open_png(picture):
+    data = re.search(r"base64,([^\"]+)", picture)[1]
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
 
 
 def moves(widget, description, value):
-    """Set a control, and return whether each picture changed."""
-    before = pictures(widget)
+    """Set a control, and return whether each picture changed; its words must change with it."""
+    before = list(zip(pictures(widget), alts(widget), strict=True))
     find(widget, description).value = value
-    return [a != b for a, b in zip(before, pictures(widget), strict=True)]
+    after = zip(pictures(widget), alts(widget), strict=True)
+    changed = []
+    for (picture, alt), (new_picture, new_alt) in zip(before, after, strict=True):
+        changed.append(open_png(picture).tobytes() != open_png(new_picture).tobytes())
+        assert not changed[-1] or alt != new_alt, "another picture, the same words"
+    return changed
 
 
 @pytest.fixture
@@ -79,6 +100,12 @@ def test_co_occurrence_puts_the_widest_gap_first():
     assert [label.get_text() for label in axis.get_yticklabels()] == ["Hat", "Male"]
     ends = [tuple(line.get_xdata()) for line in axis.lines]
     assert ends == [(0.5, 0.5), (1.0, 0.0)]
+
+
+def test_the_browser_says_in_words_what_goes_together(browser):
+    sheet, company = alts(browser)
+    assert sheet == "16 photos with Eyeglasses, page 1"
+    assert re.search(r"Eyeglasses and without it; widest apart: \w+, \d+% and \d+%", company)
 
 
 def test_residual_strength_is_image_edit_residual():
@@ -150,7 +177,8 @@ def test_check_says_what_it_expected_and_never_raises(capsys, expected, got, rig
 
 def test_flip_through_shows_the_picture_that_was_chosen():
     black, white = (np.full((4, 4, 3), value, np.float32) for value in (-1, 1))
-    widget = widgets.flip_through({"2 bits": black, "8 bits": white}, zoom=3)
+    widget = widgets.flip_through({"2 bits": black, "8 bits": white}, "A square", zoom=3)
+    assert alts(widget) == ["A square: 2 bits"]
     assert open_png(pictures(widget)[0]).shape == (12, 12, 3)
     assert open_png(pictures(widget)[0]).max() == 0
     assert moves(widget, "show", "8 bits") == [True]
@@ -170,3 +198,76 @@ def test_every_slider_of_the_crop_explorer_reaches_the_drawing():
     for name, (description, value) in {**controls, "down": ("down (px)", -4)}.items():
         assert moves(widget, description, value) == [True]
         assert asked[-1][name] == value
+
+
+def test_the_threshold_moves_counts_groups_and_curves():
+    scores = {"real with": np.array([0.9, 0.6, 0.2]), "real without": np.array([0.1, 0.7])}
+
+    def confusion(threshold):
+        found = {name: int((values > threshold).sum()) for name, values in scores.items()}
+        return {"found": found["real with"], "false alarms": found["real without"]}
+
+    def quality(threshold):
+        return {"recall": confusion(threshold)["found"] / 3, "constant": 0.5}
+
+    widget = widgets.threshold_explorer(scores, confusion, quality)
+    assert texts(widget)[0] == "<b>2</b> found; <b>1</b> false alarms"
+    assert moves(widget, "threshold", 0.8) == [True, True]
+    assert texts(widget)[0] == "<b>1</b> found; <b>0</b> false alarms"
+    groups, curves = alts(widget)
+    assert groups.endswith("calls with: 33% of real with, 0% of real without")
+    assert curves.endswith("at 0.80: recall 33%, constant 50%")
+
+
+@pytest.fixture
+def game():
+    """Three faces: the discriminator is right, wrong and right."""
+    images = np.stack([np.full((4, 4, 3), v, np.uint8) for v in (10, 20, 30)])
+    truth = np.array([True, False, True])
+    return widgets.discriminator_game(images, truth, np.array([0.9, 0.8, 0.7]), zoom=2)
+
+
+def test_the_game_counts_both_players_and_shows_face_after_face(game):
+    real, generated, onwards = (find(game, name) for name in ("real", "generated", "next face"))
+    assert open_png(pictures(game)[0]).shape == (8, 8, 3)
+    assert onwards.disabled and not real.disabled
+    assert "generated" not in texts(game)[1].split("real or")[0]
+
+    generated.click()
+    assert "It is <b>generated</b>. You are right." in texts(game)[1]
+    assert "90%" in texts(game)[1] and texts(game)[1].endswith("and is right.")
+    assert texts(game)[2] == "Right so far: you 1, the discriminator 1, of 1."
+    assert real.disabled and generated.disabled and not onwards.disabled
+    real.click()  # too late
+    assert texts(game)[2].endswith("of 1.")
+
+    onwards.click()
+    onwards.click()  # no face is skipped by a double click
+    assert open_png(pictures(game)[0]).max() == 20
+    assert alts(game) == ["Face 2 of 3, with glasses. Real or generated?"]
+    real.click()
+    assert texts(game)[2] == "Right so far: you 2, the discriminator 1, of 2."
+
+
+def test_the_game_ends_and_begins_again(game):
+    for _ in range(2):
+        find(game, "real").click()
+        find(game, "next face").click()
+    find(game, "real").click()
+    assert texts(game)[2] == "Right so far: you 1, the discriminator 2, of 3."
+    find(game, "play again").click()
+    assert open_png(pictures(game)[0]).max() == 10
+    assert texts(game)[1:] == ["Face 1 of 3: real or generated?", ""]
+    assert find(game, "next face").disabled
+
+
+def test_every_button_of_the_gallery_shows_its_own_sheet(tmp_path):
+    sheets = [(d, c) for d in ("add", "remove") for c in ("worst", "best", "random")]
+    for number, (direction, choice) in enumerate(sheets):
+        (tmp_path / direction).mkdir(exist_ok=True)
+        sheet = Image.fromarray(np.full((2, 2, 3), number, np.uint8))
+        sheet.save(tmp_path / direction / f"{choice}.png")
+    widget = widgets.failure_gallery(tmp_path)
+    assert moves(widget, "which", "random") == [True]
+    assert moves(widget, "direction", "remove") == [True]
+    assert open_png(pictures(widget)[0]).max() == sheets.index(("remove", "random"))
