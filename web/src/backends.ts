@@ -5,6 +5,7 @@ import { backend as current, env, ready, setBackend } from "@tensorflow/tfjs-cor
 import simdAddress from "../node_modules/@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm-simd.wasm?url";
 import plainAddress from "../node_modules/@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm.wasm?url";
 import type { Backend } from "./engine";
+import { replaceSlowKernels } from "./kernels";
 
 /**
  * Load a backend and make it the one that computes. Throws where the device has none.
@@ -59,6 +60,7 @@ const load: Record<Backend, (insist: boolean) => Promise<unknown>> = {
 
   async wasm() {
     const { setWasmPaths } = await import("@tensorflow/tfjs-backend-wasm");
+    replaceSlowKernels();
     // One thread: the threaded build would start workers of its own from text.
     env().set("WASM_HAS_MULTITHREAD_SUPPORT", false);
     setWasmPaths({
