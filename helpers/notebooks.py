@@ -89,6 +89,6 @@ def _write(notebook: nbformat.NotebookNode, path: Path) -> None:
 
     with written_whole(path) as temporary:
         nbformat.write(notebook, temporary)
-    page, _ = HTMLExporter(embed_images=True).from_notebook_node(notebook)
+    page, _ = HTMLExporter().from_notebook_node(notebook)
     with written_whole(path.with_suffix(".html")) as temporary:
         temporary.write_text(page, encoding="utf-8")

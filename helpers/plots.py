@@ -385,7 +385,8 @@ def threshold_curves(
         axis.plot(places, [each[name] for each in measured], line, color=colour)
         axis.plot(threshold, value, mark + line, color=colour, label=f"{name}: {value:.0%}")
     axis.axvline(threshold, color="black", linestyle="--", linewidth=1)
-    axis.set(xlim=(0, 1), ylim=(-0.03, 1.03), xlabel="threshold")
+    lowest = min(0.5, *(value for each in measured for value in each.values()))
+    axis.set(xlim=(0, 1), ylim=(lowest - 0.02, 1.02), xlabel="threshold")
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     axis.spines[["top", "right"]].set_visible(False)
     return figure

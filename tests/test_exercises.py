@@ -151,6 +151,14 @@ def test_each_notebook_has_three_exercises_with_hints_and_checks(solutions):
         assert [cells[part].cell_type for part in PARTS] == ["markdown", "code", "code", "markdown"]
 
 
+def test_a_hint_stays_closed_on_the_page(tmp_path):
+    question = exercises.read_exercises(exercises.read(SOLUTIONS[0]))[1]["question"].source
+    hint = question.split("</summary>")[1].split("</details>")[0].split()[-1]
+    notebooks._write(notebook(("01-question", question)), tmp_path / "01.ipynb")
+    page = (tmp_path / "01.html").read_text(encoding="utf-8")
+    assert hint in re.search(r"<details>.*?</details>", page, re.DOTALL)[0]
+
+
 @each
 def test_solutions_hold_no_results(solutions):
     made = exercises.read(solutions)
