@@ -166,12 +166,13 @@ export function compositeEdits(
     patches.push(patch);
   }
   const [first] = edits;
+  const views = first && viewsOf(first, strength);
   const result: Inverted = {
     directions: edits.map((each) => each.direction),
     evidence: first?.evidence,
     patches,
-    views: first && viewsOf(first, strength),
-    hint: hintFor(photo, edits),
+    views,
+    hint: hintFor(photo, views?.crop ?? smaller(photo), first),
     milliseconds,
     tensors: memory().numTensors,
   };
@@ -228,16 +229,17 @@ function eyesOf(photo: ImageBitmap, detector: GraphModel) {
 }
 
 function greyOf({ data }: ImageData): Float32Array {
-  return Float32Array.from(
-    { length: data.length / 4 },
-    (_, i) => 0.3 * data[4 * i] + 0.59 * data[4 * i + 1] + 0.11 * data[4 * i + 2],
-  );
+  const grey = new Float32Array(data.length / 4);
+  for (let i = 0; i < grey.length; i++) {
+    grey[i] = 0.3 * data[4 * i] + 0.59 * data[4 * i + 1] + 0.11 * data[4 * i + 2];
+  }
+  return grey;
 }
 
-function hintFor(photo: ImageBitmap, edits: Edit[]): HintCode | undefined {
-  const [first] = edits;
+/** @param seen the face crop of the first edit, or the photo where there is none */
+function hintFor(photo: Size, seen: ImageData, first?: Edit): HintCode | undefined {
   // The detector finds faces in the dark that no eye sees, and the generators see no better.
-  if (isDark(greyOf(first ? toPixels(first.crop, first.size) : smaller(photo)))) return "too-dark";
+  if (isDark(greyOf(seen))) return "too-dark";
   return first && hintForFace(first.toCrop, first.size, photo);
 }
 
@@ -267,5 +269,7 @@ function smaller(photo: ImageBitmap): ImageData {
 }
 
 export function isDark(grey: Float32Array): boolean {
-  return grey.slice().sort()[Math.floor(grey.length * 0.95)] < DARK;
+  let dark = 0;
+  for (const value of grey) if (value < DARK) dark++;
+  return dark > Math.floor(grey.length * 0.95);
 }
