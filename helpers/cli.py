@@ -34,6 +34,11 @@ class Direction(str, Enum):
     remove = "remove"
 
 
+class Strategy(str, Enum):
+    mirrored = "mirrored"
+    multiworker = "multiworker"
+
+
 class Bench(str, Enum):
     train = "train"
     data = "data"
@@ -169,9 +174,26 @@ def train(
         typer.Option(help="Folder of another run, even of another attribute, to begin with."),
     ] = None,
     preview_every: Annotated[int, typer.Option(min=1, help="Steps between previews.")] = 100,
+    strategy: Annotated[
+        Strategy | None,
+        typer.Option(
+            help="mirrored: share each batch among the GPUs of this machine. multiworker: among "
+            "several machines, each started with its own TF_CONFIG. \\[default: one device]"
+        ),
+    ] = None,
+    devices: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="With --strategy mirrored, so many GPUs, or, without a GPU, so many logical "
+            "devices of the processor. \\[default: all GPUs]",
+        ),
+    ] = None,
 ) -> None:
     """Train both generators and the discriminator; run it again to go on."""
-    from . import training
+    if devices and strategy is not Strategy.mirrored:
+        raise fail("--devices goes with --strategy mirrored.", 2)
+    from . import distribute, training
 
     source = data or datasets.default_data()
     opened = datasets.open_split(source, attribute, seed=seed, images=images)
@@ -190,11 +212,24 @@ def train(
     )
     if steps is None and minutes is None:
         minutes = 45
-    training_run = training.Run(out, settings, opened, start=start)
+    if strategy is Strategy.mirrored:
+        team = distribute.mirrored(devices)
+    elif strategy is Strategy.multiworker:
+        team = distribute.multiworker(say)
+    else:
+        team = distribute.ALONE
+    training_run = training.Run(out, settings, opened, start=start, team=team)
+    if not team.chief:
+        say(f"Follows the chief, {team.workers[0]}, who alone writes.")
+        training_run.train(steps=steps, minutes=minutes, cache=CACHE)
+        report_unreadable(opened)
+        say(f"Step {training_run.step}.")
+        return
     for part, without, with_ in opened.table():
         say(f"{part:>10}: {without} without, {with_} with {opened.attribute}")
     going_on = f", going on from step {training_run.step}" if training_run.step else ""
-    say(f"{network.value} network, {size} px, {training_run.dtype}{going_on}. Ctrl-C saves.")
+    among = f", shared among {team.replicas} replicas" if team.replicas > 1 else ""
+    say(f"{network.value} network, {size} px, {training_run.dtype}{among}{going_on}. Ctrl-C saves.")
     training_run.train(
         steps=steps,
         minutes=minutes,

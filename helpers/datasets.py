@@ -670,6 +670,7 @@ def pair_stream(
     part: str = "train",
     flip: bool = True,
     cache: Path | None = None,
+    share: tuple[int, int] = (0, 1),
 ):
     """Stream batches of unpaired images from disk: ``(without, with)``, shuffled without end.
 
@@ -689,11 +690,13 @@ def pair_stream(
         How many batches to pass over, to go on after a break.
     flip : bool
         Mirror every second image.
+    share : tuple of two int
+        Which of how many equal shares of each batch to read, for one of several machines.
 
     Returns
     -------
     tf.data.Dataset
-        Of two float32 tensors (batch, size, size, 3) in [-1, 1].
+        Of two float32 tensors (batch, size, size, 3) in [-1, 1]; of a share, that share of them.
     """
     import tensorflow as tf
 
@@ -701,15 +704,20 @@ def pair_stream(
 
     _end_streams_at_exit()
 
+    index, shares = share
+    rows = batch // shares
+
     def positions() -> Iterator[list]:
-        pairs = map(_Pairs(split, part, seed), itertools.count(start * batch))
-        while not _ending.is_set():
-            yield list(itertools.islice(pairs, batch))
+        pairs = _Pairs(split, part, seed)
+        for first in itertools.count(start * batch + index * rows, batch):
+            if _ending.is_set():
+                return
+            yield [pairs(position) for position in range(first, first + rows)]
 
     # A batch at a time: to go to and fro between TensorFlow and Python for each pair took a tenth
     # of the time.
     def load(chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        batches = np.empty((len(SIDES), batch, size, size, 3), np.float32)
+        batches = np.empty((len(SIDES), rows, size, size, 3), np.float32)
         _reading.add(threading.get_ident())
         try:
             for images, items, places in zip(batches, sides, chosen.swapaxes(0, 1), strict=True):
@@ -723,11 +731,11 @@ def pair_stream(
     def load_both(chosen):
         both = tf.numpy_function(load, [chosen], (tf.float32, tf.float32), stateful=False)
         for images in both:
-            images.set_shape((batch, size, size, 3))
+            images.set_shape((rows, size, size, 3))
         return tuple(both)
 
     stream = tf.data.Dataset.from_generator(
-        positions, output_signature=tf.TensorSpec((batch, len(SIDES), 2), tf.int64)
+        positions, output_signature=tf.TensorSpec((rows, len(SIDES), 2), tf.int64)
     )
     # Decoding and scaling let other threads run; the rest of Python does not.
     readers = max(2, min(8, os.cpu_count() or 2))

@@ -102,6 +102,8 @@ class SpectralConvolution(layers.Conv2D):
             shape=(1, self.filters),
             initializer=keras.initializers.RandomNormal(),
             trainable=False,
+            # It follows from the kernel alone, so replicas that share that find the same.
+            aggregation="only_first_replica",
         )
 
     def call(self, x, training=False):

@@ -17,6 +17,8 @@ from . import datasets
 # From the Okabe-Ito palette: told apart with any kind of colour vision.
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 GRAY = "#999999"
+# And never by colour alone: a colour, a line and a mark for each of up to four things.
+LOOKS = ((BLUE, "-", "o"), (ORANGE, "--", "s"), (GREEN, ":", "D"), (PURPLE, "-.", "^"))
 SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
 
 
@@ -138,21 +140,21 @@ def curves(
     guess: float | None = None,
     title: str = "",
 ) -> Figure:
-    """Draw losses over the steps, each named at its right end.
+    """Draw losses over the steps, each with a line of its own kind.
 
     Parameters
     ----------
     history : sequence of dict
         One dict a logged step, with "step" and the losses.
     guess : float
-        Where a discriminator that guesses stands: a dashed line.
+        Where a discriminator that guesses stands: a thin gray line.
     """
     figure, axis = plt.subplots(figsize=(7.5, 3))
     steps = [entry["step"] for entry in history]
-    for name, colour in zip(names, (BLUE, ORANGE, GREEN, PURPLE), strict=False):
-        axis.plot(steps, [entry[name] for entry in history], color=colour, label=name)
+    for name, (colour, line, _) in zip(names, LOOKS, strict=False):
+        axis.plot(steps, [entry[name] for entry in history], line, color=colour, label=name)
     if guess is not None:
-        axis.axhline(guess, color=GRAY, linestyle="--", label=f"guessing: {guess:.2f}")
+        axis.axhline(guess, color=GRAY, linewidth=1, label=f"guessing: {guess:.2f}")
     axis.set(xlabel="step", title=title)
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     axis.spines[["top", "right"]].set_visible(False)
@@ -239,7 +241,13 @@ def _box(axis, x, y, text, learns, shown, width=1.0, height=0.8) -> None:
     corner = (x - width / 2, y - height / 2)
     axis.add_patch(
         FancyBboxPatch(
-            corner, width, height, boxstyle="round,pad=0.05", facecolor=face, edgecolor=GRAY
+            corner,
+            width,
+            height,
+            boxstyle="round,pad=0.05",
+            facecolor=face,
+            edgecolor="black" if learns else GRAY,
+            linewidth=2.5 if learns else 1,
         )
     )
     colour = "white" if learns else "black" if shown else "#cccccc"
@@ -380,8 +388,7 @@ def threshold_curves(
     places = np.linspace(0.01, 0.99, 99)
     measured = [quality(place) for place in places]
     here = quality(threshold)
-    looks = ((BLUE, "-", "o"), (ORANGE, "--", "s"), (GREEN, ":", "D"), (PURPLE, "-.", "^"))
-    for (name, value), (colour, line, mark) in zip(here.items(), looks, strict=False):
+    for (name, value), (colour, line, mark) in zip(here.items(), LOOKS, strict=False):
         axis.plot(places, [each[name] for each in measured], line, color=colour)
         axis.plot(threshold, value, mark + line, color=colour, label=f"{name}: {value:.0%}")
     axis.axvline(threshold, color="black", linestyle="--", linewidth=1)
@@ -396,8 +403,8 @@ def shrinking_distances(distances: dict[str, dict[int, float]]) -> Figure:
     """Draw distances over the number of images, with one line for each name."""
     figure = Figure(figsize=(6.5, 2.8), layout="constrained")
     axis = figure.subplots()
-    for (name, values), colour in zip(distances.items(), (BLUE, ORANGE, GREEN), strict=False):
-        axis.plot(list(values), list(values.values()), "o-", color=colour, label=name)
+    for (name, values), (colour, line, mark) in zip(distances.items(), LOOKS, strict=False):
+        axis.plot(list(values), list(values.values()), mark + line, color=colour, label=name)
     axis.axhline(0, color=GRAY, linewidth=1)
     axis.set_xscale("log", base=2)
     ticks = list(next(iter(distances.values())))

@@ -6,6 +6,7 @@ reaches which network.
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import shutil
 import signal
@@ -22,7 +23,7 @@ import tensorflow as tf
 from PIL import Image
 from tqdm.auto import tqdm
 
-from . import datasets, losses, metrics, networks, setup
+from . import datasets, distribute, losses, metrics, networks, setup
 from .errors import CourseError, explain, first_line
 from .files import alone_in, clear_unfinished, explained, write_text, written_whole
 from .networks import REAL_WITH, REAL_WITHOUT
@@ -118,7 +119,7 @@ def edit(image: tf.Tensor, residual: tf.Tensor) -> tf.Tensor:
     return tf.clip_by_value(image + residual, -1.0, 1.0)
 
 
-def augment(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def augment(images: tf.Tensor, seed: tf.Tensor, groups: int = 1) -> tf.Tensor:
     """Change brightness, contrast and position of each image a little, and let gradients pass.
 
     Applied to all that the discriminator sees, real and generated, in both updates, so that it
@@ -130,20 +131,29 @@ def augment(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         (batch, size, size, 3) in [-1, 1].
     seed : tf.Tensor
         Two integers: the same seed gives the same changes.
+    groups : int
+        How many batches the images are, one after the other; it counts where replicas share them.
 
     The shift stays within 1/32 of the side: aligned faces hardly move, and with a shift of 1/10
     the discriminator took five times as many steps to tell glasses from no glasses.
 
     Source: Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training", 2020.
     """
-    batch, size = tf.shape(images)[0], images.shape[1]
+    size = images.shape[1]
     seeds = tf.random.split(seed, 3)
-    shift = tf.random.stateless_uniform((batch, 1, 1, 1), seeds[0], -0.2, 0.2)
-    gain = tf.random.stateless_uniform((batch, 1, 1, 1), seeds[1], 0.75, 1.25)
+
+    def drawn(shape, *arguments):
+        def draw(rows):
+            return tf.random.stateless_uniform((rows, *shape), *arguments)
+
+        return distribute.own_rows(draw, tf.shape(images)[0], groups)
+
+    shift = drawn((1, 1, 1), seeds[0], -0.2, 0.2)
+    gain = drawn((1, 1, 1), seeds[1], 0.75, 1.25)
     mean = tf.reduce_mean(images, axis=(1, 2, 3), keepdims=True)
     images = (images - mean) * gain + mean + shift
     reach = size // 32
-    start = tf.random.stateless_uniform((batch, 2), seeds[2], 0, 2 * reach + 1, tf.int32)
+    start = drawn((2,), seeds[2], 0, 2 * reach + 1, tf.int32)
     images = tf.pad(images, [[0, 0], [reach, reach], [reach, reach], [0, 0]])
     steps = tf.range(size)[None]
     images = tf.gather(images, start[:, :1] + steps, axis=1, batch_dims=1)
@@ -235,6 +245,7 @@ def make_train_step(
     The order is the original's: the discriminator, generator_add, generator_remove (the two
     generators together if ``recipe.joint``). `seed` is two integers; the step's randomness
     depends on them alone. `region` is where the attribute may show, (size, size), if anybody knows.
+    On a replica it takes the replica's rows of the global batch, and gives the means over those.
     """
     generator_add, generator_remove, discriminator = models
     masked = recipe.mask > 0
@@ -246,23 +257,28 @@ def make_train_step(
     def update(optimizer, tape, loss, variables):
         optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
 
-    def see(images, seed):
-        return augment(images, seed) if recipe.augment else images
+    def see(images, seed, groups):
+        return augment(images, seed, groups) if recipe.augment else images
 
     def update_discriminator(without, with_, of_without, of_with, seed):
         added, removed = edit(without, of_without[0]), edit(with_, of_with[0])
         everything = tf.concat([with_, without, added, removed], axis=0)
         with tf.GradientTape() as tape:
-            logits, _ = discriminator(see(everything, seed), training=True)
+            logits, _ = discriminator(see(everything, seed, groups=4), training=True)
             loss = losses.discriminator_loss(*tf.split(logits, 4))
-        update(optimizers.discriminator, tape, loss, discriminator.trainable_variables)
+            own = distribute.share(loss)
+        update(optimizers.discriminator, tape, own, discriminator.trainable_variables)
         return loss
 
     def one_way(image, of_image, run_back, target, source, seed):
         residual, mask = of_image
         edited = edit(image, residual)
         if recipe.cycle_noise:
-            edited += recipe.cycle_noise * tf.random.stateless_normal(tf.shape(edited), seed)
+            noise = distribute.own_rows(
+                lambda rows: tf.random.stateless_normal((rows, *image.shape[1:]), seed),
+                tf.shape(image)[0],
+            )
+            edited += recipe.cycle_noise * noise
         back = edit(edited, run_back(edited, training=True)[0])
         return direction_losses(
             recipe,
@@ -294,7 +310,7 @@ def make_train_step(
             variables = getattr(models, f"generator_{direction}").trainable_variables
             with tf.GradientTape() as tape:
                 both[direction] = terms_of(image, run(image, training=True), key)
-                total = sum(both[direction].values())
+                total = distribute.share(sum(both[direction].values()))
             update(getattr(optimizers, f"generator_{direction}"), tape, total, variables)
         return loss, both
 
@@ -308,7 +324,7 @@ def make_train_step(
                 "add": add_terms(without, of_without, seeds[1]),
                 "remove": remove_terms(with_, of_with, seeds[2]),
             }
-            total = sum(sum(terms.values()) for terms in both.values())
+            total = distribute.share(sum(sum(terms.values()) for terms in both.values()))
         variables = [generator_add.trainable_variables, generator_remove.trainable_variables]
         gradients = tape.gradient(total, variables)
         for optimizer, gradient, part in zip(optimizers[:2], gradients, variables, strict=True):
@@ -430,6 +446,9 @@ class Run:
     start : Path or None
         The folder of another run, of the same networks: a new run begins with its networks
         instead of random ones.
+    team : distribute.Team
+        Who trains together. The folder is the chief's: only it reads and writes there, and the
+        other workers begin with what it read.
 
     Raises
     ------
@@ -437,7 +456,8 @@ class Run:
         If the folder holds a run with other settings (the message names the differences), or
         checkpoints that can't be told or read; or if there is none in `start` that fits.
     CourseError
-        If another process trains in the folder, or it can't be written to.
+        If another process trains in the folder, or it can't be written to; or if the batch can't be
+        dealt out to the team.
     """
 
     def __init__(
@@ -447,13 +467,18 @@ class Run:
         split: datasets.Split,
         dtype: str | None = None,
         start: Path | None = None,
+        team: distribute.Team = distribute.ALONE,
     ):
-        self.folder, self.settings, self.split = folder, settings, split
+        self.folder, self.settings, self.split, self.team = folder, settings, split, team
         if settings.size % 8 or settings.size < 32:
             raise TrainingError(
                 f"The networks halve the image again and again: give a --size from 32 on that 8 "
                 f"divides, not {settings.size}."
             )
+        team.check_batch(settings.batch)
+        if not team.chief:
+            self._build(dtype or pick_dtype())
+            return
         with explained(folder):
             folder.mkdir(parents=True, exist_ok=True)
         with alone_in(folder, "trains"):
@@ -485,12 +510,13 @@ class Run:
         settings = self.settings
         self.recipe, self.dtype = RECIPES[settings.network], dtype
         options = {"width": settings.width, "seed": settings.seed}
-        self.models = build_models(settings.network, settings.size, dtype=dtype, **options)
+        with self.team.scope():
+            self.models = build_models(settings.network, settings.size, dtype=dtype, **options)
+            self.optimizers = make_optimizers(self.models, self.recipe)
         # Averages are kept and used in float32, whatever training multiplies in.
         self.averaged = build_models(settings.network, settings.size, **options)[:2]
         for averaged, model in zip(self.averaged, self.models, strict=False):
             copy_weights(model, averaged)
-        self.optimizers = make_optimizers(self.models, self.recipe)
         self._step = tf.Variable(0, dtype=tf.int64, name="step")
         self._seconds = tf.Variable(0.0, dtype=tf.float64, name="seconds")
         state = {
@@ -505,14 +531,15 @@ class Run:
         told = tf.Variable(settings.to_json(), name="settings")
         self._checkpoint = tf.train.Checkpoint(settings=told, **state)
         self._manager = self._manage()
-        self._train_step = make_train_step(
-            self.models,
-            self.optimizers,
-            self.recipe,
-            metrics.region_mask(settings.attribute, settings.size),
+        region = metrics.region_mask(settings.attribute, settings.size)
+        self._train_step = self.team.step(
+            make_train_step(self.models, self.optimizers, self.recipe, region)
         )
         self._move_average = make_average(self.averaged, self.models[:2])
-        self._writer = tf.summary.create_file_writer(str(self.folder / "logs"))
+        if self.team.chief:
+            self._writer = tf.summary.create_file_writer(str(self.folder / "logs"))
+        else:
+            self._writer = tf.summary.create_noop_writer()
 
     def _manage(self) -> tf.train.CheckpointManager:
         """Return a manager of the checkpoints that are in the folder now."""
@@ -596,24 +623,31 @@ class Run:
     ) -> list[dict[str, float]]:
         """Train until `steps` are done in all, or for `minutes` from now.
 
-        Ctrl-C and SIGTERM save and stop. Returns the losses, one dict each 10 steps.
+        Ctrl-C and SIGTERM save and stop, on all workers after the same step. Returns the losses,
+        one dict each 10 steps.
 
         Raises
         ------
         TrainingError
             If a loss is not finite, or nothing can be saved; the last checkpoint stays.
         CourseError
-            If another process trains in the folder, or no photo of one side can be read.
+            If another process trains in the folder, or no photo of one side can be read; or if
+            another worker is gone, or was told something else.
         """
         if steps is None and minutes is None:
             raise ValueError("Give steps or minutes.")
+        chief = self.team.chief
         with (
-            alone_in(self.folder, "trains"),
+            alone_in(self.folder, "trains") if chief else contextlib.nullcontext(),
             stop_signals() as stopped_by,
-            _progress_bar(self.step, steps, minutes, progress) as bar,
+            self.team.watched(self._kept),
+            _progress_bar(self.step, steps, minutes, progress and chief) as bar,
         ):
-            self._catch_up()
-            fixed = preview_batch(self.split, self.settings.size, cache=cache)
+            self.team.check_alike(self._told(steps=steps, minutes=minutes))
+            if chief:
+                self._catch_up()
+                fixed = preview_batch(self.split, self.settings.size, cache=cache)
+            self.team.follow_chief(self._variables())
             history: list[dict[str, float]] = []
             began = saved = time.monotonic()
             # In its first step TensorFlow builds the graph, and complains of its own rewriting.
@@ -621,8 +655,6 @@ class Run:
             for without, with_ in self._batches(cache):
                 before = time.monotonic()
                 if steps is not None and self.step >= steps:
-                    break
-                if minutes is not None and before - began >= 60 * minutes:
                     break
                 step = self.step
                 seed = tf.constant([self.settings.seed, step])
@@ -638,9 +670,12 @@ class Run:
                     history.append(self._log(step, report))
                 now = time.monotonic()
                 self._seconds.assign_add(now - before)
-                if stopped_by():
-                    break
                 _advance(bar, now - began, minutes, report)
+                over = minutes is not None and now - began >= 60 * minutes
+                if self.team.any(over or bool(stopped_by())):
+                    break
+                if not chief:
+                    continue
                 if self.step % preview_every == 0:
                     sheet = self.preview(fixed)
                     if on_preview:
@@ -648,11 +683,30 @@ class Run:
                 if now - saved > 60 * checkpoint_minutes:
                     self.save()
                     saved = now
-            self.save()
-            self.preview(fixed)
+            if chief:
+                self.save()
+                self.preview(fixed)
             if name := stopped_by():
                 bar.write(f"{name} at step {self.step}: saved. The same command goes on from here.")
         return history
+
+    def _told(self, **more) -> str:
+        """Return in lines all that must be the same on every worker."""
+        names = [[self.split.name(i) for i in self.split.items["train", s]] for s in datasets.SIDES]
+        photos = hashlib.blake2b(json.dumps(names).encode(), digest_size=8).hexdigest()
+        told = dataclasses.asdict(self.settings) | {"precision": self.dtype, "photos": photos}
+        return "".join(f"{name}: {value}\n" for name, value in (told | more).items())
+
+    def _variables(self) -> list:
+        """Return all that the next steps depend on."""
+        models = [v for model in (*self.models, *self.averaged) for v in model.weights]
+        slots = [v for optimizer in self.optimizers for v in optimizer.variables]
+        return [self._step, self._seconds, *models, *slots]
+
+    def _kept(self) -> str:
+        if not self.team.chief:
+            return "The chief's last checkpoint is kept"
+        return f"The last checkpoint, of step {self._saved_step()}, is kept"
 
     def _batches(self, cache: Path | None) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
         settings = self.settings
@@ -663,6 +717,7 @@ class Run:
             seed=settings.seed,
             start=self.step,
             cache=cache,
+            share=(self.team.index, len(self.team.workers)),
         )
         try:
             yield from stream
@@ -690,10 +745,9 @@ class Run:
         )
         photos = "; ".join(f"{side}: {', '.join(names)}" for side, names in batch.items())
         raise TrainingError(
-            f"The loss {name!r} is {value} at step {step}: training went astray. The last "
-            f"checkpoint, of step {self._saved_step()}, is kept. The batch was {photos}. To go on "
-            "would repeat it: start anew with another --seed and --out, or with a lower learning "
-            "rate in training.RECIPES."
+            f"The loss {name!r} is {value} at step {step}: training went astray. {self._kept()}. "
+            f"The batch was {photos}. To go on would repeat it: start anew with another --seed and "
+            "--out, or with a lower learning rate in training.RECIPES."
         )
 
     def _log(self, step: int, report: dict[str, tf.Tensor]) -> dict[str, float]:
@@ -878,6 +932,19 @@ def save_generator(path: Path, generator: keras.Model, card: dict) -> None:
     arrays = {f"{i:03d}": np.asarray(w, np.float16) for i, w in enumerate(generator.weights)}
     with written_whole(path) as temporary, temporary.open("wb") as file:
         np.savez(file, card=np.array(json.dumps(card)), **arrays)
+
+
+def remove_run(folder: Path) -> None:
+    """Delete a run, to begin anew in its folder; it is fine if there is none.
+
+    Raises
+    ------
+    CourseError
+        If another process trains there.
+    """
+    if folder.is_dir():
+        with alone_in(folder, "trains"):
+            shutil.rmtree(folder, ignore_errors=True)  # Windows keeps the lock that is held
 
 
 def load_generator(path: Path) -> tuple[keras.Model, dict]:

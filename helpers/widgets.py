@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import ipywidgets
+import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -241,9 +242,11 @@ def discriminator_game(
 
 
 def loss_weights(
-    parts: Callable[[float], dict[str, float]], weights: dict[str, float]
-) -> ipywidgets.VBox:
-    """Weigh the parts of a loss with sliders, and see which part of the sum pulls most.
+    parts: Callable[[float], dict[str, float]],
+    weights: dict[str, float],
+    step: Callable[[float, dict[str, float]], dict[str, np.ndarray]],
+) -> ipywidgets.HBox:
+    """Weigh the parts of a loss with sliders: see which pulls most, and the step that results.
 
     Parameters
     ----------
@@ -252,6 +255,9 @@ def loss_weights(
         weighted, measured on a batch of the caller's.
     weights : dict
         From the name of a part to its first weight, which must be positive.
+    step : callable
+        From the residual's strength and the weights to rows of images, as `plots.image_rows`
+        takes them.
     """
     measure = lru_cache(maxsize=32)(lambda strength: dict(parts(strength)))
     strength = ipywidgets.FloatSlider(
@@ -267,17 +273,22 @@ def loss_weights(
         )
         for name, weight in weights.items()
     }
-    picture = ipywidgets.HTML()
+    bars, steps = ipywidgets.HTML(), ipywidgets.HTML()
 
     def redraw() -> None:
         values = measure(strength.value)
         weighted = {name: (s.value, values[name]) for name, s in sliders.items()}
         products = [f"{name} {w * value:.3g}" for name, (w, value) in weighted.items()]
         alt = f"Bars, the weight times the value of each part: {', '.join(products)}"
-        picture.value = described(png(weighted_parts(weighted)), alt)
+        bars.value = described(png(weighted_parts(weighted)), alt)
+        rows = step(strength.value, {name: s.value for name, s in sliders.items()})
+        figure = plots.image_rows(rows)
+        steps.value = described(png(figure), f"{' and '.join(rows)}, for {', '.join(products)}")
+        plt.close(figure)
 
     _watch([strength, *sliders.values()], redraw)
-    return ipywidgets.HBox([ipywidgets.VBox([strength, *sliders.values()]), picture])
+    controls = ipywidgets.VBox([strength, *sliders.values()])
+    return ipywidgets.HBox([controls, ipywidgets.VBox([bars, steps])])
 
 
 def weighted_parts(parts: dict[str, tuple[float, float]]) -> Figure:

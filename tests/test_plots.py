@@ -106,6 +106,8 @@ def test_show_curves_draws_a_quarter_of_the_discriminator_and_the_guess():
     assert heights["discriminator / 4"] == 1.0
     assert heights["remove: GAN"] == 2.0
     assert heights["guessing: 1.10"] == pytest.approx(np.log(3))
+    looks = {(line.get_linestyle(), line.get_linewidth()) for line in plt.gcf().axes[0].lines}
+    assert len(looks) == 4, "told apart without colour"
 
 
 def test_stations_are_boxes_with_their_notes():

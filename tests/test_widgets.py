@@ -138,11 +138,18 @@ def test_every_slider_of_the_loss_weights_does_something():
         measured.append(strength)
         return {"GAN": 1.0, "pixel": 0.1 * strength}
 
-    widget = widgets.loss_weights(parts, {"GAN": 1.0, "pixel": 2.0})
-    assert moves(widget, "GAN", 3.0) == [True]
-    assert moves(widget, "pixel", 20.0) == [True]
-    assert moves(widget, "residual ×", 2.0) == [True]
+    def step(strength, weights):
+        asked.append((strength, weights))
+        return {"step": [np.full((2, 2, 3), len(asked), np.uint8)]}
+
+    asked = []
+    widget = widgets.loss_weights(parts, {"GAN": 1.0, "pixel": 2.0}, step)
+    assert moves(widget, "GAN", 3.0) == [True, True]
+    assert moves(widget, "pixel", 20.0) == [True, True]
+    assert moves(widget, "residual ×", 2.0) == [True, True]
     assert measured == [1.0, 2.0], "a weight alone measures nothing again"
+    assert asked[-1] == (2.0, pytest.approx({"GAN": 3.0, "pixel": 20.0}))
+    assert alts(widget)[1] == "step, for GAN 3, pixel 4"
 
 
 def test_weighted_parts_shows_products_and_their_sum():

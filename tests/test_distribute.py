@@ -1,0 +1,316 @@
+"""Training on two devices and in two processes: as on one, whoever ends when.
+
+Each training runs in a process of its own, since TensorFlow takes its devices once and for all. It
+is the command line, in float32, with a checkpoint after each step.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from conftest import write_celeba
+
+from helpers import datasets, distribute, training
+from helpers.profiles import ROOT
+
+SIZE, WIDTH, BATCH = 32, 4, 4
+PATIENCE = 600  # seconds; only a failure waits so long
+
+COMMAND = """
+import os, time
+from helpers import cli, training
+training.pick_dtype = lambda: "float32"
+training.Run.train.__kwdefaults__["checkpoint_minutes"] = 0
+write = training.Run._write_checkpoint
+
+def write_and_hold(run):
+    write(run)
+    if run.step == int(os.environ.get("HOLD_AT", 0)):
+        print("held", flush=True)
+        while not os.path.exists(os.environ["GO"]):
+            time.sleep(0.02)
+
+training.Run._write_checkpoint = write_and_hold
+cli.main()
+"""
+
+
+def launch(log, code, *arguments, **environment):
+    environment = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3", **environment}
+    with log.open("w") as file:
+        return subprocess.Popen(
+            [sys.executable, "-c", code, *map(str, arguments)],
+            cwd=ROOT,
+            env=os.environ | environment,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def options(celeba, out, steps):
+    given = {"attribute": "glasses", "data": celeba, "out": out, "steps": steps}
+    given |= {"size": SIZE, "width": WIDTH, "batch": BATCH, "preview-every": 2}
+    return ["train", *(word for name, value in given.items() for word in (f"--{name}", value))]
+
+
+def wait_for(condition, *processes):
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end and all(p.poll() is None for p in processes)
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("distribute")
+    write_celeba(folder / "celeba")
+    return folder
+
+
+def opened(place, name):
+    """The run in a folder, on one device."""
+    split = datasets.open_split(place / "celeba", "Eyeglasses")
+    settings = training.Settings("Eyeglasses", "celeba", size=SIZE, width=WIDTH, batch=BATCH)
+    return training.Run(place / name, settings, split, "float32")
+
+
+@pytest.fixture(scope="module")
+def alone(place):
+    """What seven steps on one device do to all that the next step depends on."""
+    run = opened(place, "alone")
+    before = values(run)
+    run.train(steps=7, progress=False)
+    return before, values(run)
+
+
+def values(run):
+    """Weights, averages, and what the optimizers remember, each as one vector."""
+    networks = [v for model in run.models for v in model.weights]
+    averages = [v for model in run.averaged for v in model.weights]
+    slots = [v for optimizer in run.optimizers for v in optimizer.variables]
+    return [np.concatenate([np.ravel(v.numpy()) for v in g]) for g in (networks, averages, slots)]
+
+
+def assert_as_alone(run, alone):
+    """Adam divides by a gradient's size, so where that is zero, rounding moves a weight."""
+    assert run.step == 7
+    for before, after, other in zip(*alone, values(run), strict=True):
+        apart = np.linalg.norm(other - after) / np.linalg.norm(after - before)
+        assert apart < 0.05, apart
+
+
+# --- one process, two devices -----------------------------------------------------------------
+
+TERMS = """
+import json, sys
+import keras, numpy as np, tensorflow as tf
+from helpers import distribute, metrics, training
+team = distribute.mirrored(2)
+rng = np.random.default_rng(0)
+# Every face has its own brightness and contrast, so that the two parts have other losses.
+images = [np.clip(rng.normal(np.linspace(-.7, .7, 4)[:, None, None, None],
+          np.linspace(.1, .6, 4)[:, None, None, None], (4, 32, 32, 3)), -1, 1) for _ in range(2)]
+images = [tf.constant(side, tf.float32) for side in images]
+results = []
+for members in (distribute.ALONE, team):
+    for network in ("attention", "paper"):
+        recipe = training.RECIPES[network]
+        with members.scope():
+            models = training.build_models(network, 32, width=4)
+            # Adam would hide a gradient of the wrong size.
+            optimizers = training.Optimizers(*(keras.optimizers.SGD(1e-3) for _ in models))
+            for optimizer, model in zip(optimizers, models):
+                optimizer.build(model.trainable_variables)
+        region = metrics.region_mask("Eyeglasses", 32)
+        step = members.step(training.make_train_step(models, optimizers, recipe, region))
+        reports = [step(*images, tf.constant([0, i])) for i in range(3)]
+        results.append([{name: float(v) for name, v in report.items()} for report in reports])
+json.dump(results, open(sys.argv[1], "w"))
+"""
+
+
+@pytest.mark.slow
+def test_two_devices_have_each_loss_of_one(tmp_path):
+    """Both networks, every term, and what two updates do to the third's losses."""
+    process = launch(tmp_path / "log", TERMS, tmp_path / "losses.json")
+    assert process.wait(PATIENCE) == 0, (tmp_path / "log").read_text()
+    attention, paper, *of_two = json.loads((tmp_path / "losses.json").read_text())
+    names = {name.split("/")[-1] for name in (*attention[0], *paper[0])}
+    assert names == {
+        "discriminator", "gan", "dual", "pixel", "perceptual", "cycle", "mask", "outside"
+    }  # fmt: skip
+    for one, two in zip((attention, paper), of_two, strict=True):
+        assert abs(one[2]["discriminator"] / one[0]["discriminator"] - 1) > 1e-3  # they move
+        for step, other in zip(one, two, strict=True):
+            assert other == pytest.approx(step, rel=1e-5)
+
+
+@pytest.mark.slow
+def test_a_mirrored_run_ends_with_the_weights_of_one_device(place, alone):
+    log = place / "mirrored.txt"
+    words = options(place / "celeba", place / "mirrored", 7)
+    process = launch(log, COMMAND, *words, "--strategy", "mirrored", "--devices", 2)
+    assert process.wait(PATIENCE) == 0, log.read_text()
+    assert "shared among 2 replicas" in log.read_text()
+    assert_as_alone(opened(place, "mirrored"), alone)
+
+
+# --- two processes ------------------------------------------------------------------------------
+
+
+def free_ports(count):
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+def start_workers(place, name, steps, changes=(), hold_at=0):
+    """Start the chief and a follower, each with a folder of its own."""
+    go = place / f"{name}-go"
+    go.unlink(missing_ok=True)
+    hold = {"HOLD_AT": str(hold_at), "GO": str(go)}
+    workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    processes = []
+    for index, role in enumerate(("chief", "follower")):
+        task = {"type": "worker", "index": index}
+        config = json.dumps({"cluster": {"worker": workers}, "task": task})
+        words = options(place / "celeba", place / f"{name}-{role}", steps)
+        words += ["--strategy", "multiworker", *(changes if index else ())]
+        log = place / f"{name}-{role}.txt"
+        processes.append(launch(log, COMMAND, *words, TF_CONFIG=config, **hold))
+    return processes
+
+
+def said(place, name, role):
+    return (place / f"{name}-{role}.txt").read_text()
+
+
+def finish(place, name, processes, codes):
+    try:
+        for role, process, code in zip(("chief", "follower"), processes, codes, strict=True):
+            assert process.wait(PATIENCE) == code, said(place, name, role)
+    finally:
+        for process in processes:
+            process.kill()
+
+
+def held(place, name, processes):
+    """Wait until the chief is held after a checkpoint; return a function that lets it go."""
+    wait_for(lambda: "held" in said(place, name, "chief"), *processes)
+    return (place / f"{name}-go").touch
+
+
+@pytest.mark.slow
+def test_whoever_is_killed_the_run_ends_as_on_one_device(place, alone):
+    """The follower is killed, then the chief, and at last one is asked to stop."""
+    chief, follower = place / "run-chief", place / "run-follower"
+    for victim, step in ((1, 2), (0, 4)):
+        processes = start_workers(place, "run", 10**6, hold_at=step)
+        go = held(place, "run", processes)
+        processes[victim].kill()
+        go()
+        finish(place, "run", processes, [-signal.SIGKILL if i == victim else 1 for i in range(2)])
+        left = said(place, "run", ("chief", "follower")[1 - victim])
+        assert "Another of the 2 workers is gone" in left and "Traceback" not in left, left
+        assert "of step 2, is kept" in left if victim else "chief's last checkpoint" in left
+    processes = start_workers(place, "run", 10**6, hold_at=6)
+    go = held(place, "run", processes)
+    processes[1].terminate()
+    go()
+    finish(place, "run", processes, [0, 0])
+    assert "going on from step 4" in said(place, "run", "chief")
+    assert "SIGTERM at step 7" in said(place, "run", "follower")
+    assert_as_alone(opened(place, "run-chief"), alone)
+    assert not follower.exists()
+    assert {path.name for path in chief.iterdir()} == {
+        ".lock", "settings.json", "checkpoints", "previews", "weights", "logs"
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_worker_that_was_told_something_else_is_named_on_both(place):
+    processes = start_workers(place, "other", 2, changes=["--seed", 1])
+    finish(place, "other", processes, [1, 1])
+    for role in ("chief", "follower"):
+        log = said(place, "other", role)
+        assert "Worker 1 (127.0.0.1" in log and "seed: 1 there, seed: 0 at the chief" in log, log
+        assert "Traceback" not in log
+
+
+# --- what is said ---------------------------------------------------------------------------------
+
+TWO = {"worker": ["a:1", "b:2"]}
+
+
+def config(cluster=TWO, kind="worker", index=0):
+    return json.dumps({"cluster": cluster, "task": {"type": kind, "index": index}})
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        (None, "is not set"),
+        ("{", "is not JSON"),
+        ("[]", "lacks cluster"),
+        (json.dumps({"cluster": TWO}), "lacks cluster, task"),
+        (config(index=2), "says that this is worker 2"),
+        (config(index="0"), "says that this is worker '0'"),
+        (config(kind="ps"), "says that this is ps 0"),
+        (config(TWO | {"ps": ["c:3"]}), "names ps"),
+        (config({"worker": ["a:1", "b"]}), "'b', which is no address with a port"),
+        (config({"worker": ["a:1", "a:1"]}), "one address twice"),
+        (config({"chief": ["a:1", "b:1"]}, "chief"), "more than one chief"),
+    ],
+)
+def test_a_wrong_tf_config_is_explained_with_an_example(text, message):
+    with pytest.raises(distribute.DistributionError, match=message) as caught:
+        distribute.read_cluster(text)
+    example = str(caught.value).split("TF_CONFIG='")[1].split("'")[0]
+    assert distribute.read_cluster(example) == (("10.0.0.1:2222", "10.0.0.2:2222"), 0)
+
+
+def test_the_chief_is_the_first_worker_or_named():
+    assert distribute.read_cluster(config(index=1)) == (("a:1", "b:2"), 1)
+    named = {"chief": ["c:3"], **TWO}
+    assert distribute.read_cluster(config(named, "chief")) == (("c:3", "a:1", "b:2"), 0)
+    assert distribute.read_cluster(config(named, "worker", 1)) == (("c:3", "a:1", "b:2"), 2)
+
+
+def test_the_command_line_says_what_is_missing(course, celeba, tmp_path, monkeypatch):
+    words = options(celeba, tmp_path / "run", 1)
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    code, output = course(*words, "--strategy", "multiworker")
+    assert code == 1 and "TF_CONFIG is not set" in output
+    code, output = course(*words, "--devices", 2)
+    assert code == 2 and "--strategy mirrored" in output
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_batch_that_can_not_be_dealt_out_is_refused():
+    class Three:
+        num_replicas_in_sync = 3
+
+    distribute.Team(Three()).check_batch(6)
+    with pytest.raises(distribute.DistributionError, match="batch of 4 .* 3 replicas"):
+        distribute.Team(Three()).check_batch(4)
+
+
+def test_the_shares_of_a_stream_are_its_batches(celeba):
+    split = datasets.open_split(celeba, "Eyeglasses")
+
+    def batches(**more):
+        stream = datasets.pair_stream(split, SIZE, BATCH, seed=3, start=2, **more)
+        return [[side.numpy() for side in batch] for batch in stream.take(6)]
+
+    shares = [batches(share=(index, 2)) for index in range(2)]
+    for whole, *parts in zip(batches(), *shares, strict=True):
+        for side in range(2):
+            np.testing.assert_array_equal(whole[side], np.concatenate([p[side] for p in parts]))
