@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import os
 import signal
+import tempfile
 import threading
 import time
 import warnings
@@ -377,15 +378,20 @@ def drawn_pairs(split: Split, part: str, size: int, count: int | None = None) ->
 def draw_ahead(split: Split, size: int, cache: Path) -> None:
     """Draw all faces of a drawn split once, on all cores, with a progress bar.
 
-    They land in `cache` as one PNG a face, and `read_image` finds them there from then on.
+    They land in `cache` as one PNG a face, and `read_image` finds them there from then on. Where
+    nothing may be written, it draws each when it is read; that is said, and takes longer.
     """
     folder = _drawn_folder(cache, size)
     items = {item for items in split.items.values() for item in items}
     missing = sorted(item for item in items if not _drawn_path(folder, item).is_file())
     if not missing:
         return
-    with explained(folder):
+    try:
         folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        print(f"The faces are drawn anew whenever they are needed: {explain(error)}")
+        return
     jobs = ((folder, size, missing[start::64]) for start in range(64))
     # Ctrl-C is for this process; the others would each print where they were.
     quiet = {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_IGN)}
