@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from helpers import bench, datasets, peer, training
+from helpers.profiles import ROOT
 
 
 @pytest.fixture
@@ -179,6 +180,11 @@ def test_two_devices_compute_what_one_does():
     result = bench.scale(rounds=2, batch=4, size=32)
     assert result["losses_apart"] < 1e-5
     assert "two devices" in bench.show_scale(result)
+
+
+def test_a_turn_covers_whole_periods_of_the_tracker():
+    source = (ROOT / "web" / "src" / "follow.ts").read_text(encoding="utf-8")
+    assert f"export const PERIOD = {bench.PERIOD};" in source
 
 
 @pytest.mark.slow
