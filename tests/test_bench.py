@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import bench, datasets, peer, training
+from helpers import bench, datasets, page, peer, training
 from helpers.profiles import ROOT
 
 
@@ -185,6 +185,19 @@ def test_two_devices_compute_what_one_does():
 def test_a_turn_covers_whole_periods_of_the_tracker():
     source = (ROOT / "web" / "src" / "follow.ts").read_text(encoding="utf-8")
     assert f"export const PERIOD = {bench.PERIOD};" in source
+
+
+def test_runtimes_that_can_not_be_installed_are_named_with_the_reason(monkeypatch):
+    def no_node():
+        raise page.PageError("There is no Node.js here.")
+
+    monkeypatch.setattr(page, "find_node", no_node)
+    runtimes, contestants = bench._open_runtimes(None, "", 1)
+    assert not contestants
+    figures = {"milliseconds": {}, "backend": "", "browser": "", "ratio": {}}
+    text = bench.show_web({**figures, "runtimes": runtimes})
+    for name in ("onnxruntime-web", "LiteRT.js"):
+        assert f"{name} was not measured: There is no Node.js here." in text
 
 
 @pytest.mark.slow
