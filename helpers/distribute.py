@@ -10,6 +10,8 @@ import contextlib
 import itertools
 import json
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -288,6 +290,20 @@ def read_cluster(text: str | None) -> tuple[tuple[str, ...], int]:
     return tuple(workers), index + (len(jobs["chief"]) if kind == "worker" else 0)
 
 
+@contextlib.contextmanager
+def _ctrl_c_ends() -> Iterator[None]:
+    """End the process on Ctrl-C at once: while TensorFlow waits, Python would not hear of it."""
+    before = signal.getsignal(signal.SIGINT)
+    ours = threading.current_thread() is threading.main_thread() and before is not signal.SIG_IGN
+    if ours:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, before)
+
+
 def multiworker(say: Callable[[str], None]) -> Team:
     """Return the team of all workers that TF_CONFIG names; waits until all have come.
 
@@ -304,7 +320,8 @@ def multiworker(say: Callable[[str], None]) -> Team:
     if others:
         say(f"Worker {index} of {len(workers)}: waiting for {', '.join(others)}. Ctrl-C ends.")
     try:
-        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        with _ctrl_c_ends():
+            strategy = tf.distribute.MultiWorkerMirroredStrategy()
     except (tf.errors.OpError, RuntimeError, ValueError) as error:
         raise DistributionError(
             f"Worker {index} can't join the others: {explain(error)} Is the port of "

@@ -245,6 +245,23 @@ def test_a_worker_that_was_told_something_else_is_named_on_both(place):
         assert "Traceback" not in log
 
 
+@pytest.mark.slow
+def test_a_worker_alone_says_for_whom_it_waits_and_ctrl_c_ends_that(place):
+    first, second = (f"127.0.0.1:{port}" for port in free_ports(2))
+    log = place / "waiting.txt"
+    words = [*options(place / "celeba", place / "waiting", 1), "--strategy", "multiworker"]
+    process = launch(log, COMMAND, *words, TF_CONFIG=config({"worker": [first, second]}))
+    try:
+        wait_for(lambda: f"Worker 0 of 2: waiting for {second}" in log.read_text(), process)
+        time.sleep(1)  # a moment later it is in TensorFlow's hands
+        process.send_signal(signal.SIGINT)
+        process.wait(PATIENCE / 10)
+    finally:
+        process.kill()
+    assert "Traceback" not in log.read_text()
+    assert not (place / "waiting").exists()
+
+
 # --- what is said ---------------------------------------------------------------------------------
 
 TWO = {"worker": ["a:1", "b:2"]}
