@@ -174,6 +174,14 @@ def train(
         typer.Option(help="Folder of another run, even of another attribute, to begin with."),
     ] = None,
     preview_every: Annotated[int, typer.Option(min=1, help="Steps between previews.")] = 100,
+    cache: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01,
+            help="Keep the face crops of photos in data/crops, at most so many GB, so that each "
+            "photo is decoded once. The folder may be deleted at any time. \\[default: keep none]",
+        ),
+    ] = None,
     strategy: Annotated[
         Strategy | None,
         typer.Option(
@@ -199,6 +207,8 @@ def train(
     opened = datasets.open_split(source, attribute, seed=seed, images=images)
     if source == datasets.DRAWN:
         datasets.draw_ahead(opened, size, CACHE)
+    elif cache:
+        opened.crops = datasets.Crops(CACHE / "crops", int(cache * 1e9))
     settings = training.Settings(
         attribute=opened.attribute,
         data=source if source == datasets.DRAWN else Path(os.path.abspath(source)).name,

@@ -5,6 +5,7 @@ folders ``with/`` and ``without/``, and the drawn faces (the word ``drawn``). Bu
 """
 
 import atexit
+import contextlib
 import difflib
 import functools
 import hashlib
@@ -15,6 +16,7 @@ import tempfile
 import threading
 import time
 import warnings
+import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -27,7 +29,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm.auto import tqdm
 
 from .errors import CourseError, explain
-from .files import explained, folder_written_whole, write_text, written_whole
+from .files import clear_unfinished, explained, folder_written_whole, write_text, written_whole
 
 PARTS = ("train", "validation", "test")
 SIDES = ("without", "with")
@@ -82,6 +84,8 @@ class Split:
         What the data is, for the cards of weights: "CelebA", "drawn faces", "the photos in NAME".
     known : AttributeTable or None
         All that CelebA's attribute file says of the photos.
+    crops : Crops or None
+        Where the stream keeps face crops, so that each photo is decoded once.
     """
 
     attribute: str
@@ -90,6 +94,7 @@ class Split:
     unreadable: dict[str, str] = field(default_factory=dict)
     origin: str = "photos"
     known: "AttributeTable | None" = None
+    crops: "Crops | None" = None
 
     def name(self, item: Item) -> str:
         """Return what messages call an item: a photo's path in the dataset, fit to be shown."""
@@ -567,6 +572,67 @@ def read_image(item: Item, size: int, cache: Path | None = None) -> np.ndarray:
     return np.asarray(square.resize((size, size), Image.Resampling.LANCZOS, reducing_gap=3))
 
 
+class Crops:
+    """Face crops kept on disk, one file a photo, so that each photo is decoded once.
+
+    A file's name follows from the photo's path, its size in bytes, when it was changed, and the
+    side of the crop: a photo that changes is decoded anew. The folder may be deleted at any time.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the files; made if it is not there.
+    limit : int
+        How many bytes they may take. What is in the way at the start goes, the oldest first; after
+        that, nothing more is kept when it is full.
+
+    Raises
+    ------
+    CourseError
+        If the folder can't be made or listed.
+    """
+
+    def __init__(self, folder: Path, limit: int):
+        self.folder = folder
+        with explained(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            clear_unfinished(folder)
+            there = [(entry.stat(), entry.path) for entry in os.scandir(folder)]
+        self.room = limit - sum(stat.st_size for stat, _ in there)
+        if self.room < limit // 100:  # full: of photos that have changed, or are no longer read
+            for stat, path in sorted(there, key=lambda entry: entry[0].st_mtime):
+                if self.room >= limit // 10:
+                    break
+                Path(path).unlink(missing_ok=True)
+                self.room += stat.st_size
+
+    def read(self, photo: Path, size: int) -> np.ndarray:
+        """Return what `read_image` does, from the file if it is there and whole."""
+        stat = photo.stat()
+        key = f"{photo.absolute()}|{stat.st_size}|{stat.st_mtime_ns}|{size}"
+        digest = hashlib.blake2b(key.encode(errors="surrogateescape"), digest_size=16).hexdigest()
+        path = self.folder / f"{digest}.crop"
+        try:
+            data = path.read_bytes()
+        except OSError:
+            data = b""
+        pixels, check = data[:-4], data[-4:]
+        if len(pixels) == 3 * size * size and zlib.crc32(pixels).to_bytes(4, "big") == check:
+            return np.frombuffer(pixels, np.uint8).reshape(size, size, 3)
+        image = read_image(photo, size)
+        self._keep(path, image.tobytes())
+        return image
+
+    def _keep(self, path: Path, pixels: bytes) -> None:
+        data = pixels + zlib.crc32(pixels).to_bytes(4, "big")
+        if self.room < len(data):
+            return
+        self.room -= len(data)
+        # A full disk, or a folder that somebody deleted, costs time, not the training.
+        with contextlib.suppress(CourseError), written_whole(path) as temporary:
+            temporary.write_bytes(data)
+
+
 def read_images(
     split: Split, part: str, side: str, size: int, count: int | None = None, cache=None
 ) -> np.ndarray:
@@ -776,6 +842,8 @@ def _read_or_next(split, items, index, size, cache) -> np.ndarray:
         if split.name(item) in split.unreadable:
             continue
         try:
+            if split.crops and isinstance(item, Path):
+                return split.crops.read(item, size)
             return read_image(item, size, cache)
         except (OSError, ValueError) as error:
             split.skip(item, error)

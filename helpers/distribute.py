@@ -7,6 +7,7 @@ and the weights are those of one device with the same batch, but for rounding.
 """
 
 import contextlib
+import functools
 import itertools
 import json
 import os
@@ -171,13 +172,21 @@ class Team:
 
     def _added(self, values: np.ndarray) -> np.ndarray:
         """Return the sum over all workers of a float64 array."""
+        return self._add(tf.constant(values)).numpy()
+
+    @functools.cached_property
+    def _add(self) -> Callable:
         local = self.replicas // len(self.workers)
 
-        def of_replica():
+        def of_replica(values):
             place = tf.distribute.get_replica_context().replica_id_in_sync_group % local
             return tf.where(tf.equal(place, 0), values, 0.0)  # not once for each GPU
 
-        return self.strategy.reduce("SUM", self.strategy.run(of_replica), axis=None).numpy()
+        @tf.function
+        def add(values):
+            return self.strategy.reduce("SUM", self.strategy.run(of_replica, (values,)), axis=None)
+
+        return add
 
     @contextlib.contextmanager
     def watched(self, kept: Callable[[], str]) -> Iterator[None]:
