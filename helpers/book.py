@@ -135,17 +135,14 @@ def readable(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Return a copy for readers: links to pages, formulas as pictures, a note for each widget."""
     copy = nbformat.from_dict(notebook)
     copy.metadata.pop("widgets", None)
-    heading = ""
     for cell in copy.cells:
         if cell.cell_type == "markdown":
             parts = FENCE.split(BADGE.sub("", cell.source))
             cell.source = "".join(
                 part if place % 2 else prose(part) for place, part in enumerate(parts)
             )
-            found = re.findall(r"^#+ (.+)$", cell.source, re.MULTILINE)
-            heading = found[-1] if found else heading
         else:
-            described(cell, heading)
+            without_widgets(cell)
     return copy
 
 
@@ -169,15 +166,9 @@ def formula(latex: str, alone: bool) -> str:
     return f'<img class="{kind}" alt="{alt}" src="data:image/svg+xml;base64,{data}">'
 
 
-def described(cell: nbformat.NotebookNode, heading: str) -> None:
-    """Give each picture of a cell words for those who can't see it, and each widget a note."""
-    lines = [line for line in cell.source.splitlines() if line.strip()]
+def without_widgets(cell: nbformat.NotebookNode) -> None:
+    """Put a note where a cell shows a widget, which needs a kernel."""
     for output in cell.outputs:
-        data = output.get("data", {})
-        if WIDGET in data:
+        if WIDGET in output.get("data", {}):
             note = "Something to play with stands here when the notebook runs."
             output.data = {"text/html": f'<p class="widget">{note}</p>'}
-        elif "image/png" in data:
-            alt = f"Picture in the section {heading}, drawn by {lines[-1].strip()}"
-            alt = re.sub(r'["<>&]', "", alt)  # nbconvert writes it into the page as it is
-            output.setdefault("metadata", {})["image/png"] = {"alt": alt}
