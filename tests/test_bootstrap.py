@@ -60,7 +60,7 @@ class Copy:
     """A tiny project with the real course.py, and a PATH on which uv is a stand-in."""
 
     def __init__(self, folder, lock="# empty\n", uv="exit 0"):
-        self.folder, self.bin = folder, folder.parent / "bin"
+        self.folder, self.bin, self.before = folder, folder.parent / "bin", []
         (folder / "helpers").mkdir(parents=True)
         shutil.copy(ROOT / "course.py", folder)
         (folder / "helpers" / "__init__.py").touch()
@@ -77,7 +77,7 @@ class Copy:
         clean = {k: v for k, v in os.environ.items() if not k.startswith("CONDA_")}
         clean["PATH"] = f"{self.bin}{os.pathsep}/usr/bin{os.pathsep}/bin"
         return subprocess.Popen(
-            [python, self.folder / "course.py", *arguments],
+            [*self.before, python, self.folder / "course.py", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -286,10 +286,11 @@ def move(copy):
 
 @posix_only
 @pytest.mark.parametrize("damage", [break_interpreter, break_base, break_off, move])
-def test_a_broken_environment_is_made_again(copy, damage):
+def test_a_broken_environment_is_made_again(copy, damage, tried):
     copy.run("install")
     (copy.venv / "rest").mkdir()
     damage(copy)
+    tried("environments broken")
     (copy.venv / "rest" / "file").touch()
     status, out, err = copy.run("split")
     assert status == 0 and f"cli ['split'] {copy.venv}" in out, err
@@ -299,21 +300,27 @@ def test_a_broken_environment_is_made_again(copy, damage):
 
 @posix_only
 @pytest.mark.parametrize("update", [False, True])
-def test_an_interrupted_installation_leaves_no_mark(copy, update):
+def test_a_killed_installation_leaves_no_mark_and_its_installer_is_waited_for(copy, update, tried):
     if update:
         copy.run("install")
         (copy.folder / "requirements.lock").write_text("# changed\n")
     copy.log.write_text("")
-    script(copy.bin / "uv", f'echo "$@" >> "{copy.log}"\nsleep 20')
+    late = copy.venv / "late"
+    slow = f'sleep 3\ntouch "{late}" "{copy.log}.end"'
+    script(copy.bin / "uv", f'echo "$@" >> "{copy.log}"\n{slow}')
     process = copy.start("install")
     while not copy.log.read_text():
         time.sleep(0.05)
     process.kill()
     process.wait()  # not communicate: the stand-in lives on, and holds the pipes open
+    tried("installations killed")
     assert not (copy.venv / ".installed").exists()
     script(copy.bin / "uv", f'echo "$@" >> "{copy.log}"')
-    status, _, err = copy.run("install")  # the killed one's lock is gone with it
-    assert status == 0 and "Waiting" not in err and "Setting up" in err
+    status, _, err = copy.run("install")
+    assert status == 0 and "Waiting" in err and "Setting up" in err
+    while not Path(f"{copy.log}.end").exists():
+        time.sleep(0.05)
+    assert (copy.venv / ".installed").exists() and not late.exists()
 
 
 @posix_only
@@ -327,6 +334,25 @@ def test_of_two_starts_one_installs_and_the_other_waits(tmp_path):
     out, _ = first.communicate()
     assert first.returncode == 0 and "cli ['train']" in out
     assert copy.installs() == 1
+
+
+@posix_only
+def test_of_many_starts_at_the_same_moment_one_installs(tmp_path, tried):
+    copy = Copy(tmp_path / "project", uv="sleep 1")
+    starts = [copy.start("train", str(number)) for number in range(6)]
+    for number, start in enumerate(starts):
+        out, err = start.communicate(timeout=500)
+        assert start.returncode == 0 and f"cli ['train', '{number}']" in out, err
+        tried("starts at the same moment")
+    assert copy.installs() == 1
+
+
+@posix_only
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_what_stands_in_the_way_of_the_environment_is_named(copy, kind):
+    copy.venv.write_text("") if kind == "file" else copy.venv.symlink_to(copy.folder / "gone")
+    status, _, err = copy.run("install")
+    assert status == 1 and f"{copy.venv} is no folder. Delete it" in err
 
 
 @posix_only
@@ -356,18 +382,62 @@ def pins(*names):
     return "".join(match.group() for match in found)
 
 
+def python_of(minor):
+    """Return another Python of this machine, or skip the test."""
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    found = [sys.executable] if sys.version_info[1] == minor else []
+    found += [*pyenv.glob(f"versions/3.{minor}.*/bin/python"), shutil.which(f"python3.{minor}")]
+    ask = ["-c", f"import sys; sys.exit(sys.version_info[1] != {minor})"]
+    for python in filter(None, found):  # a shim of pyenv may stand for a Python that isn't there
+        if not subprocess.run([python, *ask], capture_output=True).returncode:
+            return python
+    pytest.skip(f"there is no Python 3.{minor} here")
+
+
+def without_rights():
+    """The start of a command that runs without what root alone may do."""
+    if os.geteuid() or sys.platform != "linux":
+        return []
+    return ["setpriv", "--bounding-set=-all"]
+
+
 @posix_only
 @pytest.mark.slow
-def test_pip_installs_for_real_where_the_path_is_awkward(tmp_path):
-    copy = Copy(tmp_path / "Übung für Gesichter", pins("setuptools", "six"), uv=None)
-    status, out, err = copy.run("lab")
+@pytest.mark.parametrize("minor", [10, 11, 12])
+def test_pip_installs_for_real_on_each_python_where_the_path_is_awkward(tmp_path, minor, tried):
+    """Without the rights of root, and with a home folder that may not be written to."""
+    python = python_of(minor)
+    copy = Copy(tmp_path / "Übung für Gesichter 脸", pins("setuptools", "six"), uv=None)
+    home = tmp_path / "home"
+    home.mkdir(mode=0o555)
+    copy.before = without_rights()
+    status, out, err = copy.run("lab", python=python, HOME=str(home))
     assert status == 0, err
     assert f"cli ['lab'] {copy.venv}" in out and "Everything is installed." in err
-    check = "import six, helpers; print(helpers.__file__)"
+    assert list(home.iterdir()) == []
+    check = "import sys, six, helpers; print(sys.version_info[1], helpers.__file__)"
     elsewhere = subprocess.check_output(
         [copy.venv / "bin" / "python", "-c", check], cwd=tmp_path, text=True, encoding="utf-8"
     )
-    assert Path(elsewhere.strip()).parent == copy.folder / "helpers"
+    made, place = elsewhere.strip().split(" ", 1)
+    assert int(made) == minor and Path(place).parent == copy.folder / "helpers"
+    tried(f"installations with pip, Python 3.{minor}")
+
+
+@posix_only
+@pytest.mark.slow
+def test_once_installed_no_network_is_needed(celeba, tmp_path, tried):
+    alone = ["unshare", "--map-root-user", "--net"]
+    if not shutil.which("unshare") or subprocess.run([*alone, "true"]).returncode:
+        pytest.skip("this system lets nobody start a process without a network")
+    if not (ROOT / ".venv" / ".installed").is_file():
+        pytest.skip("the course is not installed in .venv")
+    words = ["split", "--attribute", "glasses", "--data", celeba, "--out", tmp_path / "out"]
+    command = [*alone, sys.executable, ROOT / "course.py", *words]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert list((tmp_path / "out").rglob("*.png"))
+    tried("commands of the course without a network")
 
 
 @posix_only
