@@ -597,6 +597,7 @@ BROWSER_FLAGS = (
 )
 READY = "() => ['ready', 'problem'].includes(document.querySelector('main')?.dataset.state)"
 STAGES = ("detect", "align", "edit", "composite")
+BESIDE = ROOT / "web" / "bench"  # the other runtimes, and a page for them
 FIRST = 3  # frames of each turn that do not count
 MODES = ("add", "remove", "invert")
 PERIOD = 8  # frames after which the tracker's work repeats (web/src/follow.ts)
@@ -655,7 +656,7 @@ def web(rounds: int = 5, frames: int = 2 * PERIOD, browser_path: str | None = No
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as name,
         server.served(server.build_page(ROOT)) as address,
-        server.served(ROOT / "web" / "bench") as beside,
+        server.served(BESIDE) as beside,
         _browser(browser_path, Path(name) / "face.mjpeg") as browser,
     ):
         runtimes, contestants = _open_runtimes(browser, beside, frames)
@@ -685,6 +686,7 @@ def web(rounds: int = 5, frames: int = 2 * PERIOD, browser_path: str | None = No
     return {
         "backend": "wasm, one thread",
         "browser": f"Chromium {browser.version}",
+        "versions": json.loads((BESIDE / "package.json").read_text("utf-8"))["dependencies"],
         "milliseconds": {
             mode: {part: summary([turn[part] for turn in turns]) for part in turns[0]}
             for mode, turns in samples.items()
@@ -714,7 +716,7 @@ def _open_runtimes(browser, address: str, frames: int) -> tuple[dict, dict[str, 
     converters = {"onnxruntime-web": peer.to_onnx, "LiteRT.js": peer.to_tflite}
     try:
         say = functools.partial(print, file=sys.stderr)
-        install(find_node(), ROOT / "web" / "bench", "the runtimes to compare with", say)
+        install(find_node(), BESIDE, "the runtimes to compare with", say)
     except PageError as error:
         return {name: {"missing": str(error)} for name in converters}, {}
 
@@ -836,7 +838,8 @@ def show_web(result: dict) -> str:
         ratios = [spread(result["ratio"][name][mode]) for mode in MODES]
         rows.append([name, spread(found["milliseconds"], 1), f"{found['apart']:.0e}", *ratios])
     columns = ["", "milliseconds", "from Keras", *[f"our {mode}" for mode in MODES]]
-    title = "The paper's generator alone, and our whole frame as a part of that"
+    versions = ", ".join(" ".join(each) for each in result["versions"].items())
+    title = f"The paper's generator alone, and our whole frame as a part of that ({versions})"
     lines += [table(title, columns, rows), *missing]
     if goal := result["ratio"].get("onnxruntime-web"):
         worst = max(figure["median"] for figure in goal.values())

@@ -194,7 +194,7 @@ def test_runtimes_that_can_not_be_installed_are_named_with_the_reason(monkeypatc
     monkeypatch.setattr(page, "find_node", no_node)
     runtimes, contestants = bench._open_runtimes(None, "", 1)
     assert not contestants
-    figures = {"milliseconds": {}, "backend": "", "browser": "", "ratio": {}}
+    figures = {"milliseconds": {}, "backend": "", "browser": "", "versions": {}, "ratio": {}}
     text = bench.show_web({**figures, "runtimes": runtimes})
     for name in ("onnxruntime-web", "LiteRT.js"):
         assert f"{name} was not measured: There is no Node.js here." in text
@@ -211,6 +211,7 @@ def test_page_and_runtimes_are_measured_and_who_is_missing_is_said(monkeypatch):
         assert set(stages) == {*bench.STAGES, "all", "next"}
         assert 0 < stages["edit"]["median"] < stages["all"]["median"] < stages["next"]["median"]
     assert result["runtimes"]["LiteRT.js"]["apart"] < bench.CLOSE
+    assert set(result["versions"]) == {"onnxruntime-web", "@litertjs/core"}
     assert "pip install tf2onnx" in result["runtimes"]["onnxruntime-web"]["missing"]
     assert set(result["ratio"]["LiteRT.js"]) == set(bench.MODES) and len(result["ratio"]) == 1
     text = bench.show_web(result)
