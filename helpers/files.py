@@ -9,18 +9,23 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from .errors import CourseError, explain
+from .errors import CourseError, explain, is_refusal
 
 PART = ".part"  # what the names of unfinished files end in
 
 
 @contextlib.contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn what the system refuses with a file or folder into a CourseError."""
+    """Turn what the system refuses with a file or folder into a CourseError.
+
+    TensorFlow's errors too, where it is the one that writes.
+    """
     try:
         yield
-    except OSError as error:
-        raise CourseError(f"{path} can't be used: {explain(error)}") from error
+    except Exception as error:
+        if is_refusal(error):
+            raise CourseError(f"{path} can't be used: {explain(error)}") from error
+        raise
 
 
 @contextlib.contextmanager

@@ -43,19 +43,14 @@ def open_notebook(place, monkeypatch):
     monkeypatch.setenv("COURSE_PROFILE", "quick")
     monkeypatch.delenv("CELEBA_DIR", raising=False)
 
-    def open_notebook(name, *command, keep=lambda cell: True):
-        kernel = (
-            jupyter
-            / "kernels"
-            / "-".join(["course", *re.findall(r"\w+", command[0])] if command else ["course"])
-        )
+    def open_notebook(name, *command):
+        kernel = jupyter / "kernels" / f"course-{len(command)}"
         kernel.mkdir(parents=True, exist_ok=True)
         python = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         spec = {"argv": [*command, *python], "display_name": "course", "language": "python"}
         (kernel / "kernel.json").write_text(json.dumps(spec))
         path = place / "notebooks" / f"{name}.ipynb"
         notebook = nbformat.read(path, as_version=4)
-        notebook.cells = [cell for cell in notebook.cells if keep(cell)]
         resources = {"metadata": {"path": str(path.parent)}}
         return NotebookClient(notebook, kernel_name=kernel.name, timeout=1800, resources=resources)
 
@@ -147,10 +142,11 @@ def test_a_small_headless_machine_on_which_nothing_but_results_may_be_written(
 def test_of_two_kernels_that_train_in_one_folder_the_second_is_refused(place, open_notebook, tried):
     """And it takes nothing from the first, which ends as if it were alone."""
 
-    def training(cell):  # 11 as far as its training
-        return int(re.search(r"11-(\d+)", cell.id)[1]) <= 18
-
-    first, second = open_notebook(TRAIN, keep=training), open_notebook(TRAIN, keep=training)
+    first, second = open_notebook(TRAIN), open_notebook(TRAIN)
+    ids = [cell.id for cell in first.nb.cells]
+    begin, end = ids.index("11-16-run"), ids.index("11-18-train") + 1
+    for client in (first, second):
+        del client.nb.cells[end:]
     problems = []
 
     def train():
@@ -161,15 +157,13 @@ def test_of_two_kernels_that_train_in_one_folder_the_second_is_refused(place, op
 
     thread = threading.Thread(target=train)
     with second.setup_kernel():
-        last = len(second.nb.cells) - 1
-        begin = next(i for i, cell in enumerate(second.nb.cells) if "Run(" in cell.source)
         run_all(second, slice(begin))
         thread.start()
         previews = place / "runs" / "course" / "quick" / "hat" / "previews"
         while thread.is_alive() and not list(previews.glob("step-*.png")):
             thread.join(0.05)
         with pytest.raises(CellExecutionError, match="Another process trains in .*hat"):
-            run_all(second, slice(begin, last + 1))
+            run_all(second, slice(begin, end))
         assert thread.is_alive(), "the first was still training"
     thread.join()
     assert not problems, problems

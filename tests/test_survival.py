@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import numpy as np
@@ -20,7 +21,7 @@ import tensorflow as tf
 from conftest import write_celeba
 from PIL import Image
 
-from helpers import datasets, training
+from helpers import datasets, export, networks, training
 from helpers.errors import CourseError
 from helpers.files import folder_written_whole
 
@@ -207,6 +208,20 @@ def test_two_runs_in_one_folder_the_second_is_refused(run, tmp_path):
     # Once the first has ended, the second goes on from what it saved, not from what it held.
     assert train(second, 3)[-1:] == [] and second.step == 3
     assert training.load_generator(second.weights_path("add"))[1]["steps"] == 3
+
+
+def test_a_run_that_another_process_trains_is_not_removed(run, tmp_path):
+    folder = tmp_path / "run"
+    training.remove_run(folder)  # nothing there is fine
+
+    def interfere(*_):
+        with pytest.raises(CourseError, match="Another process trains in .*run"):
+            training.remove_run(folder)
+
+    train(run(), 1, preview_every=1, on_preview=interfere)
+    assert run().step == 1
+    training.remove_run(folder)
+    assert not folder.exists()
 
 
 def test_a_signal_ends_the_run_after_a_whole_step(run, split, tmp_path, capsys):
@@ -477,6 +492,30 @@ def test_a_split_that_does_not_fit_leaves_nothing(small_disk, split):
     with pytest.raises(CourseError, match="No space left on device.*Free some space"):
         datasets.write_split(split, disk / "out", 128)
     assert [path.name for path in disk.iterdir()] == ["filler"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("full", ["the folder", "the temporary folder"])
+def test_an_export_that_does_not_fit_leaves_the_one_before(
+    full, small_disk, tmp_path, monkeypatch, tried
+):
+    disk, leave = small_disk
+    out = (disk if full == "the folder" else tmp_path) / "glasses-add"
+    generator = networks.attention_generator(SIZE, 4)
+    card = {"size": SIZE, "direction": "add", "network": "attention"}
+    export.export_generator(generator, out, card)
+    before = contents(out)
+    if full == "the temporary folder":
+        monkeypatch.setattr(tempfile, "tempdir", str(disk))
+    size = sum(map(len, before.values()))
+    for room in (0, size // 3, size * 2 // 3):
+        leave(room)
+        with pytest.raises(CourseError, match="(?i)no space left on device.*Free some space"):
+            export.export_generator(generator, out, card)
+        assert contents(out) == before
+        assert [path.name for path in out.parent.iterdir() if path.name.startswith(".")] == []
+        assert {path.name for path in disk.iterdir()} <= {"filler", out.name}
+        tried("exports to a disk that filled up")
 
 
 def test_a_folder_that_somebody_filled_meanwhile_is_left_alone(tmp_path):
