@@ -130,7 +130,7 @@ def co_occurrence(table: datasets.AttributeTable, attribute: str, most: int = 8)
     return figure
 
 
-# --- the strength of a residual (notebooks 00, 02, 08) --------------------------------------
+# --- the strength of a residual (notebooks 00, 02) ------------------------------------------
 
 
 def residual_strength(
