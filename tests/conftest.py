@@ -57,7 +57,7 @@ def celeba(tmp_path):
 # --- The report: course.py test --report -----------------------------------------------------
 
 # How often the report's run tries what others try a few times; a variable that is set wins.
-REPORTED = {"KILLS": 100, "DAMAGES": 100, "INPUTS": 3000, "REQUESTS": 5000}
+REPORTED = {"KILLS": 100, "DAMAGES": 100, "INPUTS": 3000, "REQUESTS": 5000, "NOTEBOOKS": 99}
 
 
 def pytest_addoption(parser):

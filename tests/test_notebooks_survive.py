@@ -1,6 +1,7 @@
 """Notebooks under hard conditions, each in a copy of the course in which nothing was run before.
 
 Two of them stand for all: 01 writes photos and splits them, 11 draws, trains, judges and writes.
+SURVIVAL_NOTEBOOKS sets how many run alone, without what others leave (none; with --report all).
 """
 
 import json
@@ -19,6 +20,8 @@ from helpers import datasets
 from helpers.profiles import ROOT
 
 SPLIT, TRAIN = "01_split_the_dataset", "11_invert_another_attribute"
+ALONE = sorted(path.stem for path in (ROOT / "notebooks").glob("[0-9]*.ipynb"))
+ALONE = ALONE[: int(os.environ.get("SURVIVAL_NOTEBOOKS", "0"))]
 MEMORY = 4 << 30  # bytes: 4 GiB
 SCREENS = {"DISPLAY", "WAYLAND_DISPLAY", "BROWSER", "XDG_SESSION_TYPE"}
 
@@ -26,7 +29,7 @@ SCREENS = {"DISPLAY", "WAYLAND_DISPLAY", "BROWSER", "XDG_SESSION_TYPE"}
 @pytest.fixture
 def place(tmp_path):
     """A copy of the course, without the results of any notebook."""
-    for name in ("helpers", "notebooks", "weights"):
+    for name in ("helpers", "notebooks", "weights", "web/src"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns(".*", "__*"))
     yield tmp_path
     for folder in (tmp_path / "data", tmp_path / "notebooks"):
@@ -87,6 +90,13 @@ def test_run_all_twice_and_after_a_restart_in_the_middle(place, open_notebook, t
     results.append(contents(place / "runs"))
     tried("notebooks restarted in the middle")
     assert results[0] and results[0] == results[1] == results[2]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ALONE)
+def test_runs_alone(name, open_notebook, tried):
+    open_notebook(name).execute()
+    tried("notebooks run alone, without what others leave")
 
 
 def without_rights():
