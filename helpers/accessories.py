@@ -181,9 +181,10 @@ def _tube(canvas, window, points, radius):
 # ---------------------------------------------------------------- hats
 
 
-def roll_hat(rng, person) -> SimpleNamespace:
-    """Choose a person's hat."""
-    kind = str(rng.choice(HATS, p=[0.18, 0.18, 0.15, 0.12, 0.09, 0.1, 0.09, 0.09]))
+def roll_hat(rng, person, kind: str | None = None) -> SimpleNamespace:
+    """Choose a person's hat, of one of the `HATS` if a kind is given."""
+    rolled = str(rng.choice(HATS, p=[0.18, 0.18, 0.15, 0.12, 0.09, 0.1, 0.09, 0.09]))
+    kind = kind or rolled
     colours = {
         "fedora": [(60, 54, 50), (110, 84, 60), (36, 36, 42), (130, 126, 120), (88, 40, 40)],
         "straw": [(222, 196, 140), (206, 172, 110), (236, 222, 190)],
@@ -223,7 +224,7 @@ def _local(hat, canvas, window):
     return x, canvas.y[window] - np.float32(hat.y) - np.float32(hat.tilt) * x
 
 
-def _edge(hat, x):
+def rim(hat, x):
     """The line where the hat meets the head, relative to its height at the forehead."""
     return hat.sides * (x * (1 / hat.half)) ** 2
 
@@ -231,7 +232,7 @@ def _edge(hat, x):
 def below_hat(hat, canvas, window):
     """1 where hair may show: below the hat, and pressed flat just below it."""
     x, y = _local(hat, canvas, window)
-    down = y - _edge(hat, np.clip(x, -hat.half, hat.half))
+    down = y - rim(hat, np.clip(x, -hat.half, hat.half))
     pressed = abs(x) - (hat.half - 0.8 + 0.55 * np.maximum(down, 0))
     return inside(-down, 1.5) * inside(pressed, 3.0)
 
@@ -278,7 +279,7 @@ def _shadow(canvas, hat, distance_below, window, reach, strength, light):
 
 def _dome(hat, x, y, tall):
     """Signed distance to the crown above the edge, and its normals."""
-    edge = _edge(hat, x)
+    edge = rim(hat, x)
     d = np.where(y < 0, ellipse(x, y, hat.half, tall), abs(x) - hat.half)
     d = np.maximum(d, y - edge)
     nx = np.clip(x / hat.half, -0.97, 0.97)
@@ -452,7 +453,7 @@ def _beret(canvas, person, hat) -> None:
     light = person.light
     window = canvas.window(hat.x - 50, -66, hat.x + 50, hat.y + 22)
     x, y = _local(hat, canvas, window)
-    edge = _edge(hat, x)
+    edge = rim(hat, x)
     _shadow(canvas, hat, y - edge, window, 6, 0.3, light)
     cx = hat.lean * 7.0
     tall = 17.0 * hat.tall
@@ -481,7 +482,7 @@ def _headscarf(canvas, person, hat) -> None:
     d, edge, nx, ny, nz = _dome(hat, x, y, tall)
     _shadow(canvas, hat, y - edge, window, 5, 0.3, light)
     kx = hat.lean * (hat.half - 1)
-    ky = y - _edge(hat, np.float32(kx)) + 1
+    ky = y - rim(hat, np.float32(kx)) + 1
     for sign in (-1, 1):
         tail = ellipse((x - kx) * 0.8 - sign * 1.5 - hat.lean * 3, ky - 8, 3.0, 8.5)
         paint(

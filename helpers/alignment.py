@@ -17,6 +17,7 @@ from unittest import mock
 
 import numpy as np
 from PIL import Image
+from scipy.ndimage import uniform_filter
 
 TEMPLATE_SIZE = 128
 # Where CelebA's aligned photos have the left eye, the right eye and the mouth's centre, in the
@@ -25,6 +26,8 @@ TEMPLATE = np.array([[50.1, 65.8], [77.6, 65.8], [63.8, 95.3]], np.float32)
 
 DETECTION_SIDE = 800  # a photo is shrunk to this for the detector: faces from 1/40 of it are found
 SMALLEST_SIDE = 20  # px; the detector's smallest face
+WINDOW = 9  # px of the crop, over which `opacity` fits a line
+FLAT = 0.003  # what variance of a window is too little to tell: a spread of 4 grey levels
 FEATHER = 0.04  # the part of the crop's side over which a pasted residual fades in
 
 
@@ -198,11 +201,56 @@ def crop_face(image: np.ndarray, transform: np.ndarray, size: int = TEMPLATE_SIZ
     return np.rint(crop).astype(np.uint8) if image.dtype == np.uint8 else crop
 
 
-def paste_residual(photo: np.ndarray, residual: np.ndarray, transform: np.ndarray) -> np.ndarray:
+def opacity(crop: np.ndarray, residual: np.ndarray) -> np.ndarray:
+    """Return how much of the photo a residual hides at each pixel of the crop, from 0 to 1.
+
+    A residual may paint over what is there (a hat) or add to it (a shadow). To paint over it with
+    the share m is ``m * (paint - crop)``: where the crop is brighter the residual is lower, and m
+    is the slope. So it can be read off the residual, as the slope of a line through each window of
+    `WINDOW` px: ``-covariance(residual, crop) / variance(crop)``. Where the crop is flat there is
+    nothing to hide, and where the residual is zero all around, so is this.
+
+    Parameters
+    ----------
+    crop : numpy.ndarray
+        uint8 of shape (size, size, 3).
+    residual : numpy.ndarray
+        float of the same shape, in [-2, 2].
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 of shape (size, size).
+
+    Source: He, Sun and Tang, "Guided Image Filtering", ECCV 2010, whose local lines these are.
+    """
+    crop = crop.astype(np.float32) / 127.5 - 1
+    residual = np.asarray(residual, np.float32)
+
+    def mean(image):
+        return uniform_filter(image, (WINDOW, WINDOW, 1), mode="nearest")
+
+    covariance = (mean(residual * crop) - mean(residual) * mean(crop)).sum(axis=2)
+    variance = (mean(crop * crop) - mean(crop) ** 2).sum(axis=2)
+    slope = np.clip(-covariance / (variance + FLAT), 0, 1)
+    # A slope of next to nothing is noise.
+    return slope * np.clip(10 * mean(np.abs(residual)).max(axis=2), 0, 1)
+
+
+def paste_residual(
+    photo: np.ndarray,
+    residual: np.ndarray,
+    transform: np.ndarray,
+    crop: np.ndarray | None = None,
+) -> np.ndarray:
     """Add a residual, computed on the face crop, to the photo at its full resolution.
 
     Only the residual is enlarged, so the photo keeps its sharpness. It fades in over the outer 4%
     of the crop, so that its square can't be seen even where it is not zero at the border.
+
+    A residual of 128 px can't take away what is finer than its pixels: single hairs would show
+    through a hat. So, if the crop is given, the photo's own pixels give way to those of the edited
+    crop as far as `opacity` says.
 
     Parameters
     ----------
@@ -212,12 +260,14 @@ def paste_residual(photo: np.ndarray, residual: np.ndarray, transform: np.ndarra
         float of shape (size, size, 3) in [-2, 2], where 1 is 127.5 grey levels.
     transform : numpy.ndarray
         The one that `crop_face` cut the crop with.
+    crop : numpy.ndarray, optional
+        What `crop_face` cut out, uint8 of the residual's shape.
 
     Returns
     -------
     numpy.ndarray
-        uint8 of shape (H, W, 3). Outside of the crop, and where the residual is zero, every pixel
-        keeps its value exactly.
+        uint8 of shape (H, W, 3). Outside of the crop, and where the residual is zero (with `crop`,
+        zero all around), every pixel keeps its value exactly.
 
     Raises
     ------
@@ -239,16 +289,20 @@ def paste_residual(photo: np.ndarray, residual: np.ndarray, transform: np.ndarra
     to_crop = transform + np.column_stack([np.zeros((2, 2)), transform[:, :2] @ [left, top]])
     # Where the face is smaller than the crop, a photo pixel covers several of the residual's.
     fine = _supersampling(_scale(transform))
-    change = _warp(
-        residual,
-        _from_cells(to_crop, fine),
-        window.shape[0],
-        window.shape[1],
-        fine,
-        Image.Resampling.BICUBIC,
-    )
-    weight = _feather(to_crop, size, window.shape[0], window.shape[1])
-    window[:] = np.clip(np.rint(window + 127.5 * weight[..., None] * change), 0, 255)
+    height, width = window.shape[:2]
+    cells = _from_cells(to_crop, fine)
+
+    def enlarge(image):
+        return _warp(image, cells, height, width, fine, Image.Resampling.BICUBIC)
+
+    weight = 127.5 * _feather(to_crop, size, height, width)[..., None]
+    change = enlarge(residual)
+    if crop is not None:
+        # As much as is taken from the photo is given from the crop: what is seen of the result at
+        # the crop's size stays the edited crop.
+        share = opacity(crop, residual)[..., None]
+        change += enlarge(share * (crop / 127.5 - 1)) - enlarge(share) * (window / 127.5 - 1)
+    window[:] = np.clip(np.rint(window + weight * change), 0, 255)
     return edited
 
 
@@ -293,7 +347,7 @@ def _mirrored_window(image: np.ndarray, left: int, top: int, right: int, bottom:
 
 
 def _warp(source, to_source, height: int, width: int, fine: int, resample) -> np.ndarray:
-    """Resample three channels, each output pixel the mean of fine x fine samples of `source`.
+    """Resample all channels, each output pixel the mean of fine x fine samples of `source`.
 
     Output sample (x, y), counted on the fine grid, is read at ``to_source`` of it; zero beyond.
     """
@@ -301,8 +355,8 @@ def _warp(source, to_source, height: int, width: int, fine: int, resample) -> np
     corner = to_source[:, 2] + 0.5 - to_source[:, :2] @ [0.5, 0.5]
     affine = np.column_stack([to_source[:, :2], corner]).ravel()
     grid = (width * fine, height * fine)
-    output = np.empty((height, width, 3), np.float32)
-    for channel in range(3):
+    output = np.empty((height, width, source.shape[2]), np.float32)
+    for channel in range(source.shape[2]):
         plane = Image.fromarray(np.ascontiguousarray(source[..., channel], np.float32))
         samples = plane.transform(grid, Image.Transform.AFFINE, tuple(affine), resample)
         blocks = np.asarray(samples).reshape(height, fine, width, fine)

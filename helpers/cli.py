@@ -171,8 +171,16 @@ def train(
     seed: SeedOption = 0,
     start: Annotated[
         Path | None,
-        typer.Option(help="Folder of another run, even of another attribute, to begin with."),
+        typer.Option(
+            help="Folder of another run, or of weights, even of another attribute, to begin with."
+        ),
     ] = None,
+    dress: Annotated[
+        bool,
+        typer.Option(
+            "--dress", help="Draw hats on the photos without one, instead of those with a hat."
+        ),
+    ] = False,
     preview_every: Annotated[int, typer.Option(min=1, help="Steps between previews.")] = 100,
     cache: Annotated[
         float | None,
@@ -205,6 +213,8 @@ def train(
 
     source = data or datasets.default_data()
     opened = datasets.open_split(source, attribute, seed=seed, images=images)
+    if dress:
+        opened = datasets.dress(opened)
     if source == datasets.DRAWN:
         datasets.draw_ahead(opened, size, CACHE)
     elif cache:
@@ -219,6 +229,8 @@ def train(
         seed=seed,
         images=images,
         start=start and Path(os.path.abspath(start)).name,
+        warm_up=training.WARM_UP if start and training.holds_weights_alone(start) else 0,
+        dress=dress,
     )
     if steps is None and minutes is None:
         minutes = 45

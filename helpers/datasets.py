@@ -20,7 +20,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,7 +63,13 @@ class Drawn(NamedTuple):
         return f"drawn {self.seed} {'with' if self.present else 'without'} {self.attribute}"
 
 
-Item = Path | Drawn
+class Dressed(NamedTuple):
+    """A photo of somebody without a hat, with a drawn hat on (`helpers/dressing.py`)."""
+
+    photo: Path
+
+
+Item = Path | Drawn | Dressed
 
 
 @dataclass
@@ -86,6 +92,9 @@ class Split:
         All that CelebA's attribute file says of the photos.
     crops : Crops or None
         Where the stream keeps face crops, so that each photo is decoded once.
+    paired : bool
+        Image i of a part shows on both sides the same photo, with and without: training may
+        compare an edit with the truth.
     """
 
     attribute: str
@@ -95,11 +104,14 @@ class Split:
     origin: str = "photos"
     known: "AttributeTable | None" = None
     crops: "Crops | None" = None
+    paired: bool = False
 
     def name(self, item: Item) -> str:
         """Return what messages call an item: a photo's path in the dataset, fit to be shown."""
         if isinstance(item, Drawn):
             return item.name
+        if isinstance(item, Dressed):  # if it can't be read, it can't be on the other side either
+            item = item.photo
         inside = item.relative_to(self.source) if item.is_relative_to(self.source) else item
         return shown(str(inside))
 
@@ -436,6 +448,30 @@ def _drawn_path(folder: Path, item: Drawn) -> Path:
     return folder / f"{item.seed}-{item.attribute}-{'with' if item.present else 'without'}.png"
 
 
+# --- drawn hats on photos -------------------------------------------------------------------
+
+
+def dress(split: Split) -> Split:
+    """Return a split whose people with a hat are those without, a drawn hat on: true pairs.
+
+    Raises
+    ------
+    DataError
+        If it is not photos, split by hats.
+    """
+    if split.source == DRAWN or split.attribute != SHORT_NAMES["hat"]:
+        raise DataError(
+            f"Only hats can be drawn on, and only on photos; this is {split.attribute} of "
+            f"{split.origin}. Leave --dress out, or give --attribute hat and the photos' folder."
+        )
+    items = {
+        (part, side): [Dressed(item) for item in bare] if side == "with" else bare
+        for part in PARTS
+        for side, bare in zip(SIDES, [split.items[part, "without"]] * 2, strict=True)
+    }
+    return replace(split, items=items, origin=f"{split.origin}, with drawn hats", paired=True)
+
+
 # --- one interface --------------------------------------------------------------------------
 
 
@@ -568,6 +604,10 @@ def read_image(item: Item, size: int, cache: Path | None = None) -> np.ndarray:
         if path is None or not path.is_file():
             return _draw(item, size)
         return np.asarray(open_photo(path))
+    if isinstance(item, Dressed):
+        from . import dressing
+
+        return dressing.dress(read_image(item.photo, size))
     square = square_crop(open_photo(item))
     return np.asarray(square.resize((size, size), Image.Resampling.LANCZOS, reducing_gap=3))
 
@@ -698,14 +738,14 @@ class _Pairs:
 
     "with" is shuffled; beside each goes somebody without who shares the `CONFOUNDERS`, or as many
     of them, from the first on, as anybody does. Where the data knows none, it is whoever comes next
-    in a shuffle of their own.
+    in a shuffle of their own. In a paired split it is the same photo, mirrored or not.
     """
 
     def __init__(self, split: Split, part: str, seed: int):
         without, with_ = (split.items[part, side] for side in SIDES)
-        self.seed = seed
+        self.seed, self.paired = seed, split.paired
         self.without, self.with_ = _Order(len(without), seed, 0), _Order(len(with_), seed, 1)
-        columns = split.known.columns if split.known else []
+        columns = split.known.columns if split.known and not split.paired else []
         apart = (split.attribute, *COVERED.get(split.attribute, ()))
         shared = [c for c in CONFOUNDERS if c in columns and c not in apart]
         self.partners: list[list[int] | None] = [None] * len(with_)
@@ -724,6 +764,8 @@ class _Pairs:
 
     def __call__(self, position: int) -> list[tuple[int, bool]]:
         place, mirrored = self.with_(position)
+        if self.paired:
+            return [(place, mirrored)] * 2
         partners = self.partners[place]
         if not partners:
             return [self.without(position), (place, mirrored)]

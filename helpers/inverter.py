@@ -87,7 +87,7 @@ def invert_photo(
     for transform in transforms:
         crop = alignment.crop_face(photo, transform, size)
         residual = generator(datasets.to_unit(crop[None]), training=False).numpy()[0]
-        edited = alignment.paste_residual(edited, strength * residual, transform)
+        edited = alignment.paste_residual(edited, strength * residual, transform, crop)
         crops.append(crop)
         residuals.append(residual)
     return Inverted(edited, crops, residuals)

@@ -29,6 +29,9 @@ from .files import alone_in, clear_unfinished, explained, write_text, written_wh
 from .networks import REAL_WITH, REAL_WITHOUT
 
 DIRECTIONS = ("add", "remove")
+# Beside generators that are good already, a new discriminator first learns alone: its first
+# opinions would spoil them.
+WARM_UP = 300
 # Of the weights, by what they were trained on.
 LICENCES = {
     "drawn faces": "Apache-2.0",
@@ -53,6 +56,7 @@ class Recipe:
     cycle_with: float = 0.0  # of remove and back: with, without, with
     mask: float = 0.0
     outside: float = 0.0  # of what changes outside the attribute's region
+    truth: float = 0.0  # of the distance to the true edit, where the data has it
     reduction: str = "mean"  # of the pixel and perceptual losses
     joint: bool = False
     augment: bool = False  # of everything the discriminator sees
@@ -73,6 +77,7 @@ RECIPES = {
         cycle_with=2.0,
         mask=2.0,
         outside=100.0,
+        truth=50.0,
         joint=True,
         augment=True,
         cycle_noise=0.02,
@@ -191,6 +196,7 @@ def direction_losses(
     source: int,
     seed: tf.Tensor,
     region: np.ndarray | None = None,
+    truth: tf.Tensor | None = None,
 ) -> dict[str, tf.Tensor]:
     """Return the weighted loss terms of one direction, e.g. add: without to with, and back.
 
@@ -204,6 +210,8 @@ def direction_losses(
         The discriminator's classes of the edit and of the photo.
     region : np.ndarray or None
         Where the attribute may show, (size, size), as `metrics.region_mask` gives it.
+    truth : tf.Tensor or None
+        What the edits should be, if that is known.
     """
     see = (lambda x, k: augment(x, seed + k)) if recipe.augment else (lambda x, k: x)
     edited = edit(image, residual)
@@ -231,6 +239,8 @@ def direction_losses(
         terms["mask"] = recipe.mask * losses.mask_loss(mask)
     if recipe.outside and region is not None:
         terms["outside"] = recipe.outside * losses.outside_loss(residual, region)
+    if recipe.truth and truth is not None:
+        terms["truth"] = recipe.truth * losses.truth_loss(edited, truth)
     return terms
 
 
@@ -239,6 +249,9 @@ def make_train_step(
     optimizers: Optimizers,
     recipe: Recipe,
     region: np.ndarray | None = None,
+    *,
+    paired: bool = False,
+    frozen: bool = False,
 ) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]:
     """Return the compiled step ``(without, with, seed) -> losses`` with its three updates.
 
@@ -246,6 +259,8 @@ def make_train_step(
     generators together if ``recipe.joint``). `seed` is two integers; the step's randomness
     depends on them alone. `region` is where the attribute may show, (size, size), if anybody knows.
     On a replica it takes the replica's rows of the global batch, and gives the means over those.
+    `paired` says that image i of both batches is one photo, with and without. If `frozen`, only the
+    discriminator learns.
     """
     generator_add, generator_remove, discriminator = models
     masked = recipe.mask > 0
@@ -270,7 +285,7 @@ def make_train_step(
         update(optimizers.discriminator, tape, own, discriminator.trainable_variables)
         return loss
 
-    def one_way(image, of_image, run_back, target, source, seed):
+    def one_way(image, of_image, run_back, target, source, seed, truth):
         residual, mask = of_image
         edited = edit(image, residual)
         if recipe.cycle_noise:
@@ -291,27 +306,29 @@ def make_train_step(
             source=source,
             seed=seed + 2,
             region=region,
+            truth=truth if paired else None,
         )
 
-    def add_terms(without, of_without, seed):
-        return one_way(without, of_without, run_remove, REAL_WITH, REAL_WITHOUT, seed)
+    def add_terms(without, of_without, seed, truth):
+        return one_way(without, of_without, run_remove, REAL_WITH, REAL_WITHOUT, seed, truth)
 
-    def remove_terms(with_, of_with, seed):
-        return one_way(with_, of_with, run_add, REAL_WITHOUT, REAL_WITH, seed)
+    def remove_terms(with_, of_with, seed, truth):
+        return one_way(with_, of_with, run_add, REAL_WITHOUT, REAL_WITH, seed, truth)
 
     def separate_step(without, with_, seeds):
         of_without, of_with = run_add(without, training=True), run_remove(with_, training=True)
         loss = update_discriminator(without, with_, of_without, of_with, seeds[0])
         both = {}
-        for direction, terms_of, run, image, key in (
-            ("add", add_terms, run_add, without, seeds[1]),
-            ("remove", remove_terms, run_remove, with_, seeds[2]),
+        for direction, terms_of, run, image, key, truth in (
+            ("add", add_terms, run_add, without, seeds[1], with_),
+            ("remove", remove_terms, run_remove, with_, seeds[2], without),
         ):
             variables = getattr(models, f"generator_{direction}").trainable_variables
             with tf.GradientTape() as tape:
-                both[direction] = terms_of(image, run(image, training=True), key)
+                both[direction] = terms_of(image, run(image, training=True), key, truth)
                 total = distribute.share(sum(both[direction].values()))
-            update(getattr(optimizers, f"generator_{direction}"), tape, total, variables)
+            if not frozen:
+                update(getattr(optimizers, f"generator_{direction}"), tape, total, variables)
         return loss, both
 
     def joint_step(without, with_, seeds):
@@ -321,10 +338,12 @@ def make_train_step(
             with tape.stop_recording():
                 loss = update_discriminator(without, with_, of_without, of_with, seeds[0])
             both = {
-                "add": add_terms(without, of_without, seeds[1]),
-                "remove": remove_terms(with_, of_with, seeds[2]),
+                "add": add_terms(without, of_without, seeds[1], with_),
+                "remove": remove_terms(with_, of_with, seeds[2], without),
             }
             total = distribute.share(sum(sum(terms.values()) for terms in both.values()))
+        if frozen:
+            return loss, both
         variables = [generator_add.trainable_variables, generator_remove.trainable_variables]
         gradients = tape.gradient(total, variables)
         for optimizer, gradient, part in zip(optimizers[:2], gradients, variables, strict=True):
@@ -388,7 +407,9 @@ class Settings:
     seed: int = 0
     images: int = 1000  # drawn faces a side
     average: float = 0.999  # decay of the averaged generators
-    start: str | None = None  # the run whose networks this one began with
+    start: str | None = None  # the run, or the weights, whose networks this one began with
+    warm_up: int = 0  # steps in which only the discriminator learns
+    dress: bool = False  # drawn hats on the photos without
 
     @classmethod
     def from_json(cls, text: str | bytes, where: Path) -> "Settings":
@@ -444,8 +465,9 @@ class Run:
     Parameters
     ----------
     start : Path or None
-        The folder of another run, of the same networks: a new run begins with its networks
-        instead of random ones.
+        The folder of another run, or of weights (``NAME-add.npz`` and ``NAME-remove.npz``), of
+        the same networks: a new run begins with them instead of random ones. Weights hold no
+        discriminator; give `Settings.warm_up` then.
     team : distribute.Team
         Who trains together. The folder is the chief's: only it reads and writes there, and the
         other workers begin with what it read.
@@ -492,7 +514,7 @@ class Run:
         """Take over the networks of another run, but not its optimizers, which were moving."""
         path = tf.train.latest_checkpoint(folder / "checkpoints")
         if path is None:
-            raise TrainingError(f"{folder} holds no checkpoint of a run to start from.")
+            return self._begin_with_weights(folder)
         networks_alone = tf.train.Checkpoint(
             **{f"model_{i}": model for i, model in enumerate(self.models)}
         )
@@ -503,8 +525,25 @@ class Run:
                 f"The networks in {path} are others than those asked for here "
                 f"({self.settings.network}, {self.settings.size} px): {first_line(error)}."
             ) from error
+        self._begin_averages()
+
+    def _begin_averages(self) -> None:
         for averaged, model in zip(self.averaged, self.models, strict=False):
             copy_weights(model, averaged)
+
+    def _begin_with_weights(self, folder: Path) -> None:
+        """Take over two generators without a discriminator."""
+        for direction, model in zip(DIRECTIONS, self.models, strict=False):
+            path = find_start(folder, direction, self.settings.attribute)
+            source, card = load_generator(path)
+            try:
+                copy_weights(source, model)
+            except ValueError as error:
+                raise TrainingError(
+                    f"{path} holds another network than the one asked for here: "
+                    f"{card['network']}, {card['size']} px, width {card.get('width') or 'full'}."
+                ) from error
+        self._begin_averages()
 
     def _build(self, dtype: str) -> None:
         settings = self.settings
@@ -515,8 +554,7 @@ class Run:
             self.optimizers = make_optimizers(self.models, self.recipe)
         # Averages are kept and used in float32, whatever training multiplies in.
         self.averaged = build_models(settings.network, settings.size, **options)[:2]
-        for averaged, model in zip(self.averaged, self.models, strict=False):
-            copy_weights(model, averaged)
+        self._begin_averages()
         self._step = tf.Variable(0, dtype=tf.int64, name="step")
         self._seconds = tf.Variable(0.0, dtype=tf.float64, name="seconds")
         state = {
@@ -532,8 +570,18 @@ class Run:
         self._checkpoint = tf.train.Checkpoint(settings=told, **state)
         self._manager = self._manage()
         region = metrics.region_mask(settings.attribute, settings.size)
-        self._train_step = self.team.step(
-            make_train_step(self.models, self.optimizers, self.recipe, region)
+        self._train_step, self._warm_up_step = (
+            self.team.step(
+                make_train_step(
+                    self.models,
+                    self.optimizers,
+                    self.recipe,
+                    region,
+                    paired=self.split.paired,
+                    frozen=frozen,
+                )
+            )
+            for frozen in (False, True)
         )
         self._move_average = make_average(self.averaged, self.models[:2])
         if self.team.chief:
@@ -658,8 +706,10 @@ class Run:
                     break
                 step = self.step
                 seed = tf.constant([self.settings.seed, step])
+                warming = step < self.settings.warm_up
+                train_step = self._warm_up_step if warming else self._train_step
                 with quiet:
-                    report = self._train_step(without, with_, seed)
+                    report = train_step(without, with_, seed)
                 quiet = contextlib.nullcontext()
                 self._check_losses(step, report)
                 # Early weights are noise: the average forgets them faster than later ones.
@@ -823,6 +873,7 @@ class Run:
             "batch": self.settings.batch,
             "seed": self.settings.seed,
             **({"start": self.settings.start} if self.settings.start else {}),
+            **({"warm_up": self.settings.warm_up} if self.settings.warm_up else {}),
             "minutes": round(self.seconds / 60, 1),
             "data": self.split.origin,
             "recipe": dataclasses.asdict(self.recipe),
@@ -945,6 +996,34 @@ def remove_run(folder: Path) -> None:
     if folder.is_dir():
         with alone_in(folder, "trains"):
             shutil.rmtree(folder, ignore_errors=True)  # Windows keeps the lock that is held
+
+
+def holds_weights_alone(folder: Path) -> bool:
+    """Say whether a folder to start from has generators but no checkpoint of a run."""
+    return tf.train.latest_checkpoint(folder / "checkpoints") is None and any(
+        folder.glob("*-add.npz")
+    )
+
+
+def find_start(folder: Path, direction: str, attribute: str) -> Path:
+    """Return the weights of one direction to start from: of the attribute, or the only ones.
+
+    Raises
+    ------
+    TrainingError
+        If there are none, or several and none is of the attribute.
+    """
+    path = folder / f"{datasets.short_name(attribute)}-{direction}.npz"
+    found = sorted(folder.glob(f"*-{direction}.npz"))
+    if path in found:
+        return path
+    if len(found) == 1:
+        return found[0]
+    several = f" Which of {', '.join(p.name for p in found)}? Copy one pair to a folder."
+    raise TrainingError(
+        f"{folder} holds no checkpoint of a run, and no {path.name}, to start from."
+        + (several if found else "")
+    )
 
 
 def load_generator(path: Path) -> tuple[keras.Model, dict]:

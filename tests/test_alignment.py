@@ -10,6 +10,7 @@ from helpers.alignment import (
     crop_face,
     find_faces,
     invert,
+    opacity,
     paste_residual,
     similarity,
 )
@@ -160,6 +161,43 @@ def test_paste_changes_nothing_outside_and_fades_in(scale, shift):
     assert depth.max() > 6
     # No step at the border: the change grows with the depth.
     assert pasted[(depth > 0) & (depth < 0.5)].max(initial=100) < 112
+
+
+def test_opacity_is_the_share_that_was_painted_over():
+    rng = np.random.default_rng(0)
+    crop = rng.integers(20, 236, (64, 64, 3), np.uint8)
+    unit = crop / 127.5 - 1
+    y, x = np.mgrid[:64, :64]
+    share = (0.5 + 0.4 * np.sin(x / 20))[..., None]
+    found = opacity(crop, (share * (0.2 - unit)).astype(np.float32))
+    np.testing.assert_allclose(found[8:-8, 8:-8], share[8:-8, 8:-8, 0], atol=0.06)
+    shadow = np.full((64, 64, 3), -0.2, np.float32)
+    assert opacity(crop, shadow).max() < 0.01
+    assert (opacity(crop, 0 * shadow) == 0).all()
+    assert opacity(np.full((64, 64, 3), 90, np.uint8), shadow).max() < 0.01  # flat: nothing to hide
+
+
+def test_hair_does_not_show_through_a_hat():
+    rng = np.random.default_rng(0)
+    # At four times the crop's size, locks that the crop sees and single hairs that it does not.
+    locks = np.kron(rng.integers(60, 160, (32, 32)), np.ones((16, 16)))
+    photo = locks[..., None] + rng.integers(-50, 51, (512, 512, 1)) + np.zeros(3)
+    photo = photo.astype(np.uint8)
+    transform = similarity(TEMPLATE * 4 + 1.5)
+    crop = crop_face(photo, transform)
+    paint = np.full((128, 128, 3), 0.4) - (crop / 127.5 - 1)
+
+    def roughness(image):
+        return np.abs(np.diff(image[60:-60, 60:-60, 0].astype(float))).mean()
+
+    through = paste_residual(photo, paint, transform)
+    hidden = paste_residual(photo, paint, transform, crop)
+    assert roughness(through) > 20
+    assert roughness(hidden) < 0.15 * roughness(through)
+    # Seen as small as the crop, both are the edit.
+    for pasted in (through, hidden):
+        again = crop_face(pasted, transform)[16:-16, 16:-16]
+        assert np.abs(again.astype(float) - 127.5 * 1.4).mean() < 4
 
 
 def test_paste_clips_and_leaves_a_photo_that_the_crop_misses():

@@ -266,6 +266,39 @@ def test_a_start_that_does_not_fit_is_refused(split, tmp_path):
         Run(tmp_path / "run", settings(), split, start=tmp_path / "other")
 
 
+def test_a_run_starts_with_weights_and_its_discriminator_learns_first_alone(split, tmp_path):
+    Run(tmp_path / "other", settings(seed=5), split, dtype="float32").save()
+    weights = tmp_path / "other" / "weights"
+    assert training.holds_weights_alone(weights)
+    assert not training.holds_weights_alone(tmp_path / "other")
+    ours = settings(seed=1, start="weights", warm_up=2)
+    run = Run(tmp_path / "run", ours, split, dtype="float32", start=weights)
+    for direction, model in zip(training.DIRECTIONS, run.models, strict=False):
+        source, _ = training.load_generator(weights / f"glasses-{direction}.npz")
+        for a, b in zip(source.weights, model.weights, strict=True):
+            np.testing.assert_array_equal(a.numpy(), b.numpy())
+    before = [values(model) for model in run.models]
+    run.train(steps=2, progress=False)
+    assert [changed(b, m) for b, m in zip(before, run.models, strict=True)] == [False, False, True]
+    again = Run(tmp_path / "run", ours, split, dtype="float32", start=weights)
+    again.train(steps=3, progress=False)
+    assert all(changed(b, m) for b, m in zip(before, again.models, strict=True))
+    assert again.card("add")["warm_up"] == 2
+
+
+def test_weights_that_do_not_fit_are_no_start(split, tmp_path):
+    Run(tmp_path / "other", settings(width=6), split, dtype="float32").save()
+    weights = tmp_path / "other" / "weights"
+    with pytest.raises(training.TrainingError, match="width 6"):
+        Run(tmp_path / "run", settings(), split, start=weights)
+    for direction in training.DIRECTIONS:
+        for name in ("hat", "smiling"):
+            (weights / f"{name}-{direction}.npz").write_bytes(b"")
+        (weights / f"glasses-{direction}.npz").unlink()
+    with pytest.raises(training.TrainingError, match=r"Which of hat-add\.npz, smiling-add\.npz"):
+        Run(tmp_path / "run", settings(), split, start=weights)
+
+
 def test_a_run_leaves_previews_logs_and_weights_that_load(split, tmp_path):
     run = Run(tmp_path / "run", settings(), split, dtype="float32")
     history = run.train(steps=2, preview_every=1, progress=False)

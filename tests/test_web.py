@@ -64,6 +64,9 @@ def alignment_cases():
         residual = 0.4 * np.sin(x * 12 / size + c) * np.cos(y * 9 / size)
         crop = alignment.crop_face(photo, transform, size)
         pasted = alignment.paste_residual(photo, residual.astype(np.float32), transform)
+        share = 0.5 + 0.5 * np.sin(x * 7 / size) * np.cos(y * 5 / size)
+        paint = (share * (0.3 - (crop / 127.5 - 1))).astype(np.float32)
+        painted = alignment.paste_residual(photo, paint, transform, crop)
 
         def pixels(image, step):  # x, y, red, green, blue
             height, width = image.shape[:2]
@@ -79,6 +82,7 @@ def alignment_cases():
                 "transform": transform.ravel().round(6).tolist(),
                 "crop": pixels(crop, 17),
                 "pasted": pixels(pasted, 29),
+                "painted": pixels(painted, 31),
             }
         )
     return {"cases": cases}
@@ -98,7 +102,7 @@ def test_alignment_fixture_is_what_python_computes():
     assert [case["name"] for case in stored["cases"]] == list(FACES)
     for old, new in zip(stored["cases"], now["cases"], strict=True):
         np.testing.assert_allclose(old["transform"], new["transform"], atol=1e-5)
-        for part in ("crop", "pasted"):
+        for part in ("crop", "pasted", "painted"):
             np.testing.assert_allclose(old[part], new[part], atol=1)
 
 

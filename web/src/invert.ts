@@ -159,10 +159,10 @@ export function compositeEdits(
   { milliseconds, count }: ReturnType<typeof stopwatch>,
 ): Inverted {
   const patches: Patch[] = [];
-  for (const { toCrop, size, residual } of edits) {
+  for (const { toCrop, size, residual, crop } of edits) {
     // A face that overlaps one before it is added to what that one became.
     const patch = readPatch(photo, cropBounds(toCrop, size, photo), patches);
-    addResidual(patch, residual, toCrop, size, strength);
+    addResidual(patch, residual, toCrop, size, strength, crop);
     patches.push(patch);
   }
   const [first] = edits;

@@ -14,7 +14,7 @@ import {
   type Patch,
   type Size,
 } from "../src/align";
-import { addResidual } from "../src/composite";
+import { addResidual, opacity } from "../src/composite";
 
 /** What helpers/alignment.py computes; tests/test_web.py holds it to that. */
 const fixture: { cases: Case[] } = JSON.parse(
@@ -30,6 +30,7 @@ interface Case {
   /** x, y, red, green, blue */
   crop: number[][];
   pasted: number[][];
+  painted: number[][];
 }
 
 /** The photo of the fixture: smooth, different in each channel, the same in Python. */
@@ -120,30 +121,46 @@ describe("the same as in Python", () => {
       }
     }
 
-    const residual = Float32Array.from({ length: c.size * c.size * 3 }, (_, i) => {
-      const x = Math.floor(i / 3) % c.size;
-      const y = Math.floor(i / 3 / c.size);
-      return 0.4 * Math.sin((x * 12) / c.size + (i % 3)) * Math.cos((y * 9) / c.size);
+    /** A residual whose values follow from place and channel. */
+    const residualOf = (value: (x: number, y: number, index: number) => number) =>
+      Float32Array.from({ length: c.size * c.size * 3 }, (_, i) =>
+        value(Math.floor(i / 3) % c.size, Math.floor(i / 3 / c.size), i),
+      );
+    const wavy = residualOf(
+      (x, y, i) => 0.4 * Math.sin((x * 12) / c.size + (i % 3)) * Math.cos((y * 9) / c.size),
+    );
+    addResidual(patch, wavy, toCrop, c.size);
+    expectPixels(photo, patch, c.pasted, "pasted");
+
+    const paint = residualOf((x, y, i) => {
+      const share = 0.5 + 0.5 * Math.sin((x * 7) / c.size) * Math.cos((y * 5) / c.size);
+      return share * (0.3 - crop[i]);
     });
-    addResidual(patch, residual, toCrop, c.size);
-    for (const [x, y, ...pixel] of c.pasted) {
-      const inside = { x: x - patch.x, y: y - patch.y };
-      const start = (inside.y * patch.pixels.width + inside.x) * 4;
-      const outside =
-        inside.x < 0 ||
-        inside.y < 0 ||
-        inside.x >= patch.pixels.width ||
-        inside.y >= patch.pixels.height;
-      const found = outside
-        ? photo.data.subarray((y * photo.width + x) * 4)
-        : patch.pixels.data.subarray(start);
-      for (let channel = 0; channel < 3; channel++) {
-        const difference = Math.abs(found[channel] - pixel[channel]);
-        expect(difference, `pasted (${x}, ${y})`).toBeLessThanOrEqual(1);
-      }
-    }
+    const other = cut(photo, cropBounds(toCrop, c.size, photo));
+    addResidual(other, paint, toCrop, c.size, 1, crop);
+    expectPixels(photo, other, c.painted, "painted");
   });
 });
+
+/** Compare some pixels of a photo, on which a patch lies, with those that Python found. */
+function expectPixels(photo: ImageData, patch: Patch, expected: number[][], what: string) {
+  for (const [x, y, ...pixel] of expected) {
+    const inside = { x: x - patch.x, y: y - patch.y };
+    const start = (inside.y * patch.pixels.width + inside.x) * 4;
+    const outside =
+      inside.x < 0 ||
+      inside.y < 0 ||
+      inside.x >= patch.pixels.width ||
+      inside.y >= patch.pixels.height;
+    const found = outside
+      ? photo.data.subarray((y * photo.width + x) * 4)
+      : patch.pixels.data.subarray(start);
+    for (let channel = 0; channel < 3; channel++) {
+      const difference = Math.abs(found[channel] - pixel[channel]);
+      expect(difference, `${what} (${x}, ${y})`).toBeLessThanOrEqual(1);
+    }
+  }
+}
 
 describe("compositing", () => {
   const size = 128;
@@ -172,6 +189,30 @@ describe("compositing", () => {
     const patch = cut(photo, whole);
     addResidual(patch, new Float32Array(size * size * 3), toCrop, size);
     expect(patch.pixels.data.every((value, i) => value === photo.data[i])).toBe(true);
+  });
+
+  test("what is painted over does not show through, and what is added to does", () => {
+    const striped = Float32Array.from({ length: size * size * 3 }, (_, i) =>
+      Math.floor(i / 3) % 16 < 8 ? 0.4 : -0.4,
+    );
+    const pixel = (200 * photo.width + 250) * 4;
+    /** How much of a single bright pixel, too small for the crop, is left in the result. */
+    const left = (residual: Float32Array) => {
+      const [bright, dark] = [160, 60].map((grey) => {
+        const patch = cut(photo, whole);
+        patch.pixels.data[pixel] = grey;
+        addResidual(patch, residual, toCrop, size, 1, striped);
+        return patch.pixels.data[pixel];
+      });
+      return (bright - dark) / 100;
+    };
+    const paint = striped.map((value) => 0.1 - value);
+    const shadow = new Float32Array(size * size * 3).fill(-0.2);
+    expect(left(paint)).toBeLessThan(0.05);
+    expect(left(shadow)).toBeGreaterThan(0.98);
+    expect(left(paint.map((value) => value / 2))).toBeCloseTo(0.5, 1);
+    const nothing = new Float32Array(size * size * 3);
+    expect(opacity(striped, nothing, size).every((share) => share === 0)).toBe(true);
   });
 
   test("strength scales the change", () => {

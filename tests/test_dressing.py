@@ -1,0 +1,134 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from helpers import accessories, classifier, datasets, dressing, evaluation, faces, losses, training
+from helpers.datasets import DataError, open_split
+from helpers.profiles import ROOT
+
+
+@pytest.fixture(scope="module")
+def bare():
+    return np.stack([faces.draw_face(seed, 128, glasses=False, hat=False) for seed in range(24)])
+
+
+@pytest.fixture(scope="module")
+def dressed(bare):
+    return np.stack([dressing.dress(image) for image in bare])
+
+
+def test_a_hat_covers_the_head_and_nothing_else(bare, dressed):
+    change = np.abs(dressed.astype(int) - bare).mean(axis=3)
+    assert (change[:, 57:] == 0).all()  # not the face, to the bit
+    assert (change[:, 20:44, 40:88].mean(axis=(1, 2)) > 15).all()  # but the head
+    assert (change[:, :60, :10] == 0).all() and (change[:, :60, -10:] == 0).all()
+
+
+def test_the_same_photo_gets_the_same_hat_and_others_get_others(bare, dressed):
+    np.testing.assert_array_equal(dressing.dress(bare[0]), dressed[0])
+    colours = dressed[:, 28, 64].astype(int)  # the middle of the crown
+    assert np.ptp(colours, axis=0).max() > 60
+
+
+def test_both_judges_take_it_for_a_hat(bare, dressed):
+    for name in ("a", "b"):
+        model, card = classifier.load(ROOT / "weights" / f"classifier-{name}.npz")
+        judge = evaluation.Judge(name, model, card, card["columns"].index("Wearing_Hat"))
+        before, after = (
+            evaluation.judge_images(judge, images)[0][:, judge.column] > 0
+            for images in (bare, dressed)
+        )
+        assert before.mean() < 0.5  # they know photos, not drawn faces
+        assert after.mean() > 0.9
+
+
+def test_hair_beside_and_above_the_hat_gives_way_to_what_is_behind(monkeypatch):
+    monkeypatch.setattr(accessories, "draw_hat", lambda *_: None)
+    photo = np.full((128, 128, 3), 200, np.uint8)  # a pale wall
+    y, x = np.mgrid[:128, :128]
+    photo[(x - 64) ** 2 / 39**2 + (y - 60) ** 2 / 58**2 < 1] = 30  # a mane
+    photo[(x - 64) ** 2 / 25**2 + (y - 70) ** 2 / 35**2 < 1] = 170  # a face
+    after = dressing.dress(photo)
+    beside, below = (slice(27, 34), slice(34, 37)), (slice(60, 70), slice(28, 34))
+    assert photo[beside].max() == 30
+    assert (np.abs(after[beside].astype(int) - 200) < 25).all()
+    np.testing.assert_array_equal(after[below], photo[below])
+
+
+def test_the_fill_is_exact_for_what_is_flat_and_keeps_what_is_known():
+    image = np.full((3, 33, 40), 0.25, np.float32)
+    known = np.ones((33, 40), np.float32)
+    known[8:20, 5:30] = 0
+    image[:, 8:20, 5:30] = 0.9
+    np.testing.assert_allclose(dressing._fill(image, known), 0.25, atol=1e-6)
+
+
+def test_what_is_no_crop_is_refused():
+    with pytest.raises(ValueError, match="crop"):
+        dressing.dress(np.zeros((128, 100, 3), np.uint8))
+    with pytest.raises(ValueError, match="crop"):
+        dressing.dress(np.zeros((128, 128, 3), np.float32))
+
+
+def test_a_dressed_split_shows_each_photo_on_both_sides(celeba):
+    split = datasets.dress(open_split(celeba, "hat"))
+    for without, with_ in datasets.pair_stream(split, 64, 4).take(4):
+        assert (without[:, 40:].numpy() == with_[:, 40:].numpy()).all()
+        assert (without[:, :25].numpy() != with_[:, :25].numpy()).any(axis=(1, 2, 3)).all()
+
+
+def test_a_photo_that_can_not_be_read_is_passed_over_on_both_sides(celeba):
+    split = datasets.dress(open_split(celeba, "hat"))
+    split.items["train", "without"][0].write_bytes(b"no photo")
+    for without, with_ in datasets.pair_stream(split, 64, 4).take(12):
+        assert (without[:, 40:].numpy() == with_[:, 40:].numpy()).all()
+    assert len(split.unreadable) == 1
+
+
+@pytest.mark.parametrize(("data", "attribute"), [("drawn", "hat"), ("celeba", "glasses")])
+def test_only_hats_on_photos_can_be_drawn(celeba, data, attribute):
+    with pytest.raises(DataError, match="Only hats"):
+        datasets.dress(open_split(celeba if data == "celeba" else data, attribute, images=8))
+
+
+def test_truth_loss_by_hand():
+    edited, truth = tf.constant([[[[0.5, -0.5, 0.0]]]]), tf.constant([[[[0.0, 0.5, 0.25]]]])
+    assert float(losses.truth_loss(edited, truth)) == pytest.approx((0.5 + 1.0 + 0.25) / 3)
+
+
+def test_only_pairs_are_compared_with_the_truth(bare, dressed):
+    models = training.build_models("attention", 32, width=4)
+    recipe = dataclasses.replace(training.RECIPES["attention"], truth=2.0)
+    without, with_ = (tf.constant(datasets.to_unit(i[:2, ::4, ::4])) for i in (bare, dressed))
+    for paired in (False, True):
+        optimizers = training.make_optimizers(models, recipe)
+        # What the generators do before the step, which moves them.
+        edits = [
+            np.clip(image + model(image), -1, 1)
+            for image, model in ((without, models[0]), (with_, models[1]))
+        ]
+        step = training.make_train_step(models, optimizers, recipe, paired=paired)
+        report = step(without, with_, tf.constant([0, 0]))
+        for direction, edited, truth in (
+            ("add", edits[0], with_),
+            ("remove", edits[1], without),
+        ):
+            name = f"{direction}/truth"
+            assert (name in report) == paired
+            if paired:
+                expected = 2.0 * np.abs(edited - truth).mean()
+                assert float(report[name]) == pytest.approx(expected, rel=1e-4)
+
+
+def test_train_dress_says_what_the_weights_were_trained_on(course, celeba, tmp_path):
+    arguments = ["train", "--attribute", "hat", "--data", celeba, "--dress", "--steps", 1]
+    arguments += ["--size", 32, "--width", 4, "--out", tmp_path / "run"]
+    code, printed = course(*arguments)
+    assert code == 0, printed
+    _, card = training.load_generator(tmp_path / "run" / "weights" / "hat-add.npz")
+    assert card["data"] == "CelebA, with drawn hats"
+    assert "non-commercial" in card["licence"]
+    code, error = course(*arguments[:-1], tmp_path / "other", "--attribute", "glasses")
+    assert code == 1 and "Only hats" in error
