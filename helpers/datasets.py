@@ -35,6 +35,7 @@ PARTS = ("train", "validation", "test")
 SIDES = ("without", "with")
 SHORT_NAMES = {"glasses": "Eyeglasses", "hat": "Wearing_Hat"}
 DRAWN = "drawn"
+DRESSED = ", with drawn hats"  # what `dress` adds to a split's origin
 CELEBA_SIZE = (178, 218)  # width, height of an aligned photo
 CELEBA_TOP = 20  # the face crop is rows 20..198 of it
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
@@ -469,7 +470,7 @@ def dress(split: Split) -> Split:
         for part in PARTS
         for side, bare in zip(SIDES, [split.items[part, "without"]] * 2, strict=True)
     }
-    return replace(split, items=items, origin=f"{split.origin}, with drawn hats", paired=True)
+    return replace(split, items=items, origin=split.origin + DRESSED, paired=True)
 
 
 # --- one interface --------------------------------------------------------------------------

@@ -95,14 +95,16 @@ def _hair_matte(canvas: Canvas, hair: np.ndarray) -> tuple[np.ndarray, np.ndarra
 def _head_half(canvas: Canvas, matte: np.ndarray) -> float:
     """Return half the width of head and hair where the hat's edge will be, within `HALVES`."""
     band = (canvas.y > EDGE - 10) & (canvas.y < EDGE + 6)
+    step = max(2.0, canvas.unit)  # so that each column holds pixels
     halves = []
     for side in (-1, 1):
         columns = [
-            matte[band & (side * canvas.x >= at) & (side * canvas.x < at + 2)].mean()
-            for at in np.arange(*HALVES, 2)
+            matte[band & (side * canvas.x >= at) & (side * canvas.x < at + step)].mean()
+            for at in np.arange(*HALVES, step)
         ]
         # As far out as no column before it is bare.
-        halves.append(HALVES[0] + 2 * float(np.cumprod(ramp(np.array(columns), 0.2, 0.7)).sum()))
+        hairy = np.cumprod(ramp(np.array(columns), 0.2, 0.7)).sum()
+        halves.append(HALVES[0] + step * float(hairy))
     return min(halves)  # the wider side may be a wall of that colour
 
 

@@ -862,6 +862,7 @@ class Run:
 
     def card(self, direction: str) -> dict:
         """Return what a weights file says about itself."""
+        photos = self.split.origin.removesuffix(datasets.DRESSED)
         return {
             "attribute": datasets.short_name(self.settings.attribute),
             "direction": direction,
@@ -878,7 +879,7 @@ class Run:
             "data": self.split.origin,
             "recipe": dataclasses.asdict(self.recipe),
             "train_images": [self.split.count("train", side) for side in datasets.SIDES],
-            "licence": LICENCES.get(self.split.origin, "as the photos allow"),
+            "licence": LICENCES.get(photos, "as the photos allow"),
         }
 
     def preview(self, fixed: tuple[np.ndarray, np.ndarray]) -> np.ndarray:

@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from helpers import accessories, classifier, datasets, dressing, evaluation, faces, losses, training
 from helpers.datasets import DataError, open_split
@@ -63,6 +64,16 @@ def test_the_fill_is_exact_for_what_is_flat_and_keeps_what_is_known():
     known[8:20, 5:30] = 0
     image[:, 8:20, 5:30] = 0.9
     np.testing.assert_allclose(dressing._fill(image, known), 0.25, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [32, 40, 64, 96])
+def test_a_small_crop_gets_the_same_hat(bare, dressed, size):
+    def shrunk(image):
+        return np.asarray(Image.fromarray(image).resize((size, size), Image.BOX))
+
+    with np.errstate(all="raise", under="ignore"):
+        small = dressing.dress(shrunk(bare[3]))
+    assert np.abs(small.astype(int) - shrunk(dressed[3])).mean() < 4
 
 
 def test_what_is_no_crop_is_refused():
