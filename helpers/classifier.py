@@ -5,7 +5,6 @@ a judge that had met the generators could have learned their tricks. One network
 columns at once, because what tells Male or Young helps to tell glasses from a shadow.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +17,7 @@ from tqdm.auto import tqdm
 
 from . import datasets, training
 from .datasets import DRAWN, PARTS, Item, Split
+from .files import read_weights
 
 FOCUS = ("Eyeglasses", "Wearing_Hat")  # what the course edits
 # How the two judges in weights/ were trained, by `train_judges`.
@@ -462,10 +462,7 @@ def load(path: Path) -> tuple[keras.Model, dict]:
         If the file is missing, damaged, or not a classifier's.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            card = json.loads(str(file["card"]))
-            names = sorted(name for name in file.files if name != "card")
-            arrays = [file[name].astype(np.float32) for name in names]
+        card, arrays = read_weights(path)
         model = CLASSIFIERS[card["network"]](card["size"], len(card["columns"]), card["width"])
         model.set_weights(arrays)
     except FileNotFoundError as error:

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import json
 import os
 import shutil
 import tempfile
@@ -9,9 +10,13 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from .errors import CourseError, explain, is_refusal
 
 PART = ".part"  # what the names of unfinished files end in
+MOST_WEIGHTS = 256 << 20  # bytes in a file of weights, unpacked; the course's own have 1 to 4 MB
+MOST_OF_NETWORK = {"size": 1024, "width": 256}
 
 
 @contextlib.contextmanager
@@ -81,6 +86,31 @@ def write_text(path: Path, text: str) -> None:
     """
     with written_whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+
+
+def read_weights(path: Path) -> tuple[dict, list[np.ndarray]]:
+    """Read a file of weights: its card, and its arrays as float32, sorted by their names.
+
+    Nothing is unpickled. A small file can unpack to any size, and its card can ask for a network
+    of any size: both are refused before they take up the memory.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    Exception
+        Of any other kind, if it is damaged or too large; the caller knows what it should be.
+    """
+    with np.load(path, allow_pickle=False) as file:
+        unpacked = sum(entry.file_size for entry in file.zip.infolist())
+        if unpacked > MOST_WEIGHTS:
+            raise ValueError(f"it unpacks to {unpacked >> 20} MB")
+        card = json.loads(str(file["card"]))
+        for key, most in MOST_OF_NETWORK.items():
+            if not 0 < (card.get(key) or most) <= most:
+                raise ValueError(f"its network has a {key} of {card[key]}")
+        names = sorted(name for name in file.files if name != "card")
+        return card, [file[name].astype(np.float32) for name in names]
 
 
 @contextlib.contextmanager

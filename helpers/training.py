@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 
 from . import datasets, distribute, losses, metrics, networks, setup
 from .errors import CourseError, explain, first_line
-from .files import alone_in, clear_unfinished, explained, write_text, written_whole
+from .files import alone_in, clear_unfinished, explained, read_weights, write_text, written_whole
 from .networks import REAL_WITH, REAL_WITHOUT
 
 DIRECTIONS = ("add", "remove")
@@ -1038,11 +1038,7 @@ def load_generator(path: Path) -> tuple[keras.Model, dict]:
         If the file is missing, damaged or does not fit the network that its card names.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            card = json.loads(str(file["card"]))
-            arrays = [
-                file[name].astype(np.float32) for name in sorted(file.files) if name != "card"
-            ]
+        card, arrays = read_weights(path)
         options = {"size": card["size"], "name": f"generator_{card['direction']}"}
         if card.get("width"):
             options["width"] = card["width"]

@@ -308,3 +308,19 @@ def test_weights_that_hold_a_pickle_are_refused(load, tmp_path, tried):
             load(path)
         assert not (tmp_path / "owned").exists()
         tried("weights that would run code")
+
+
+@pytest.mark.parametrize("load", [training.load_generator, classifier.load])
+@pytest.mark.parametrize("bomb", [{"width": 100_000}, {"size": 10**9}, {"size": -8}, "zeros"])
+def test_weights_that_would_take_all_memory_are_refused(load, bomb, tmp_path, tried):
+    card = {"size": 32, "width": 4, "network": "attention", "direction": "add"}
+    if load is classifier.load:
+        card |= {"network": "plain", "columns": ["Eyeglasses"]}
+    zeros = np.zeros(1 if isinstance(bomb, dict) else 1 << 27, np.float32)  # 512 MB
+    card |= bomb if isinstance(bomb, dict) else {}
+    path = tmp_path / "bomb.npz"
+    np.savez_compressed(path, card=json.dumps(card), w=zeros)
+    assert path.stat().st_size < 1 << 20
+    with pytest.raises(CourseError, match="bomb.npz.*(unpacks to 512 MB|its network has a )"):
+        load(path)
+    tried("weights that would take all memory")
