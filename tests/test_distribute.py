@@ -1,7 +1,8 @@
 """Training on two devices and in two processes: as on one, whoever ends when.
 
-Each training runs in a process of its own, since TensorFlow takes its devices once and for all. It
-is the command line, in float32, with a checkpoint after each step.
+Each training runs in a process of its own, since TensorFlow takes its devices once and for all.
+Where it counts who ends when, a small step stands in for the train step, which takes long to
+compile.
 """
 
 import json
@@ -12,45 +13,68 @@ import subprocess
 import sys
 import time
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import write_celeba
 
-from helpers import datasets, distribute, training
+from helpers import cli, datasets, distribute, metrics, training
 from helpers.profiles import ROOT
 
 SIZE, WIDTH, BATCH = 32, 4, 4
 PATIENCE = 600  # seconds; only a failure waits so long
 
-COMMAND = """
-import os, time
-from helpers import cli, training
-training.pick_dtype = lambda: "float32"
-training.Run.train.__kwdefaults__["checkpoint_minutes"] = 0
-write = training.Run._write_checkpoint
 
-def write_and_hold(run):
-    write(run)
-    if run.step == int(os.environ.get("HOLD_AT", 0)):
-        print("held", flush=True)
-        while not os.path.exists(os.environ["GO"]):
-            time.sleep(0.02)
-
-training.Run._write_checkpoint = write_and_hold
-cli.main()
-"""
-
-
-def launch(log, code, *arguments, **environment):
+def launch(log, function, *arguments, **environment):
+    """Call a function of this file in a process of its own."""
     environment = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3", **environment}
+    paths = [str(ROOT), str(ROOT / "tests")]
+    name = function.__name__
+    code = f"import sys; sys.path[:0] = {paths}; import test_distribute as t; t.{name}()"
     with log.open("w") as file:
         return subprocess.Popen(
             [sys.executable, "-c", code, *map(str, arguments)],
-            cwd=ROOT,
             env=os.environ | environment,
             stdout=file,
             stderr=subprocess.STDOUT,
         )
+
+
+def command():
+    """The command line in float32; SMALL_STEP and HOLD_AT say what the tests are about."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs us may ignore it
+    training.pick_dtype = lambda: "float32"
+    if "SMALL_STEP" in os.environ:
+        training.make_train_step = small_step
+    training.Run.train.__kwdefaults__["checkpoint_minutes"] = 0  # one after each step
+    write = training.Run._write_checkpoint
+
+    def write_and_hold(run):
+        write(run)
+        if run.step == int(os.environ.get("HOLD_AT", "0")):
+            print("held", flush=True)
+            while not os.path.exists(os.environ["GO"]):
+                time.sleep(0.02)
+
+    training.Run._write_checkpoint = write_and_hold
+    cli.main()
+
+
+def small_step(models, optimizers, recipe, region=None, **options):
+    """Data, seed, slots and the noise of each place in the batch all count."""
+
+    def step(without, with_, seed):
+        noise = distribute.own_rows(
+            lambda rows: tf.random.stateless_normal((rows,), seed), tf.shape(without)[0]
+        )
+        pull = tf.reduce_mean(tf.reduce_mean(without + 2 * with_, axis=(1, 2, 3)) * noise)
+        for model, optimizer in zip(models, optimizers, strict=True):
+            pairs = [(distribute.share(v + pull), v) for v in model.trainable_variables]
+            optimizer.apply_gradients(pairs)
+        return {name: pull for name in ("discriminator", "add/gan", "remove/gan")}
+
+    return step
 
 
 def options(celeba, out, steps):
@@ -80,13 +104,23 @@ def opened(place, name):
     return training.Run(place / name, settings, split, "float32")
 
 
-@pytest.fixture(scope="module")
-def alone(place):
-    """What seven steps on one device do to all that the next step depends on."""
-    run = opened(place, "alone")
+def seven_steps(run):
     before = values(run)
     run.train(steps=7, progress=False)
     return before, values(run)
+
+
+@pytest.fixture(scope="module")
+def alone(place):
+    """What seven steps on one device do to all that the next step depends on."""
+    return seven_steps(opened(place, "alone"))
+
+
+@pytest.fixture(scope="module")
+def small_alone(place):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "make_train_step", small_step)
+        return seven_steps(opened(place, "small-alone"))
 
 
 def values(run):
@@ -107,38 +141,39 @@ def assert_as_alone(run, alone):
 
 # --- one process, two devices -----------------------------------------------------------------
 
-TERMS = """
-import json, sys
-import keras, numpy as np, tensorflow as tf
-from helpers import distribute, metrics, training
-team = distribute.mirrored(2)
-rng = np.random.default_rng(0)
-# Every face has its own brightness and contrast, so that the two parts have other losses.
-images = [np.clip(rng.normal(np.linspace(-.7, .7, 4)[:, None, None, None],
-          np.linspace(.1, .6, 4)[:, None, None, None], (4, 32, 32, 3)), -1, 1) for _ in range(2)]
-images = [tf.constant(side, tf.float32) for side in images]
-results = []
-for members in (distribute.ALONE, team):
-    for network in ("attention", "paper"):
-        recipe = training.RECIPES[network]
-        with members.scope():
-            models = training.build_models(network, 32, width=4)
-            # Adam would hide a gradient of the wrong size.
-            optimizers = training.Optimizers(*(keras.optimizers.SGD(1e-3) for _ in models))
-            for optimizer, model in zip(optimizers, models):
-                optimizer.build(model.trainable_variables)
-        region = metrics.region_mask("Eyeglasses", 32)
-        step = members.step(training.make_train_step(models, optimizers, recipe, region))
-        reports = [step(*images, tf.constant([0, i])) for i in range(3)]
-        results.append([{name: float(v) for name, v in report.items()} for report in reports])
-json.dump(results, open(sys.argv[1], "w"))
-"""
+
+def terms():
+    """Write the losses of three steps of both networks, on one device and on two."""
+    team = distribute.mirrored(2)
+    rng = np.random.default_rng(0)
+    # Every face has its own brightness and contrast, so that the two parts have other losses.
+    means, spreads = (
+        np.linspace(*ends, 4)[:, None, None, None] for ends in ((-0.7, 0.7), (0.1, 0.6))
+    )
+    sides = [np.clip(rng.normal(means, spreads, (4, SIZE, SIZE, 3)), -1, 1) for _ in range(2)]
+    images = [tf.constant(side, tf.float32) for side in sides]
+    region = metrics.region_mask("Eyeglasses", SIZE)
+    results = []
+    for members in (distribute.ALONE, team):
+        for network in ("attention", "paper"):
+            recipe = training.RECIPES[network]
+            with members.scope():
+                models = training.build_models(network, SIZE, width=WIDTH)
+                # Adam would hide a gradient of the wrong size.
+                optimizers = training.Optimizers(*(keras.optimizers.SGD(1e-3) for _ in models))
+                for optimizer, model in zip(optimizers, models, strict=True):
+                    optimizer.build(model.trainable_variables)
+            step = members.step(training.make_train_step(models, optimizers, recipe, region))
+            reports = [step(*images, tf.constant([0, i])) for i in range(3)]
+            results.append([{name: float(v) for name, v in r.items()} for r in reports])
+    with open(sys.argv[1], "w") as file:
+        json.dump(results, file)
 
 
 @pytest.mark.slow
 def test_two_devices_have_each_loss_of_one(tmp_path):
     """Both networks, every term, and what two updates do to the third's losses."""
-    process = launch(tmp_path / "log", TERMS, tmp_path / "losses.json")
+    process = launch(tmp_path / "log", terms, tmp_path / "losses.json")
     assert process.wait(PATIENCE) == 0, (tmp_path / "log").read_text()
     attention, paper, *of_two = json.loads((tmp_path / "losses.json").read_text())
     names = {name.split("/")[-1] for name in (*attention[0], *paper[0])}
@@ -155,7 +190,7 @@ def test_two_devices_have_each_loss_of_one(tmp_path):
 def test_a_mirrored_run_ends_with_the_weights_of_one_device(place, alone):
     log = place / "mirrored.txt"
     words = options(place / "celeba", place / "mirrored", 7)
-    process = launch(log, COMMAND, *words, "--strategy", "mirrored", "--devices", 2)
+    process = launch(log, command, *words, "--strategy", "mirrored", "--devices", 2)
     assert process.wait(PATIENCE) == 0, log.read_text()
     assert "shared among 2 replicas" in log.read_text()
     assert_as_alone(opened(place, "mirrored"), alone)
@@ -172,11 +207,11 @@ def free_ports(count):
     return ports
 
 
-def start_workers(place, name, steps, changes=(), hold_at=0):
-    """Start the chief and a follower, each with a folder of its own."""
+def start_workers(place, name, steps, changes=(), hold_at=None):
+    """Start the chief and a follower, each with its own folder; to hold, with the small step."""
     go = place / f"{name}-go"
     go.unlink(missing_ok=True)
-    hold = {"HOLD_AT": str(hold_at), "GO": str(go)}
+    hold = {"HOLD_AT": str(hold_at), "GO": str(go), "SMALL_STEP": "1"} if hold_at else {}
     workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
     processes = []
     for index, role in enumerate(("chief", "follower")):
@@ -185,7 +220,7 @@ def start_workers(place, name, steps, changes=(), hold_at=0):
         words = options(place / "celeba", place / f"{name}-{role}", steps)
         words += ["--strategy", "multiworker", *(changes if index else ())]
         log = place / f"{name}-{role}.txt"
-        processes.append(launch(log, COMMAND, *words, TF_CONFIG=config, **hold))
+        processes.append(launch(log, command, *words, TF_CONFIG=config, **hold))
     return processes
 
 
@@ -209,7 +244,13 @@ def held(place, name, processes):
 
 
 @pytest.mark.slow
-def test_whoever_is_killed_the_run_ends_as_on_one_device(place, alone):
+def test_two_workers_end_with_the_weights_of_one_device(place, alone):
+    finish(place, "two", start_workers(place, "two", 7), [0, 0])
+    assert_as_alone(opened(place, "two-chief"), alone)
+
+
+@pytest.mark.slow
+def test_whoever_is_killed_the_run_ends_as_on_one_device(place, small_alone):
     """The follower is killed, then the chief, and at last one is asked to stop."""
     chief, follower = place / "run-chief", place / "run-follower"
     for victim, step in ((1, 2), (0, 4)):
@@ -228,7 +269,7 @@ def test_whoever_is_killed_the_run_ends_as_on_one_device(place, alone):
     finish(place, "run", processes, [0, 0])
     assert "going on from step 4" in said(place, "run", "chief")
     assert "SIGTERM at step 7" in said(place, "run", "follower")
-    assert_as_alone(opened(place, "run-chief"), alone)
+    assert_as_alone(opened(place, "run-chief"), small_alone)
     assert not follower.exists()
     assert {path.name for path in chief.iterdir()} == {
         ".lock", "settings.json", "checkpoints", "previews", "weights", "logs"
@@ -250,7 +291,7 @@ def test_a_worker_alone_says_for_whom_it_waits_and_ctrl_c_ends_that(place):
     first, second = (f"127.0.0.1:{port}" for port in free_ports(2))
     log = place / "waiting.txt"
     words = [*options(place / "celeba", place / "waiting", 1), "--strategy", "multiworker"]
-    process = launch(log, COMMAND, *words, TF_CONFIG=config({"worker": [first, second]}))
+    process = launch(log, command, *words, TF_CONFIG=config({"worker": [first, second]}))
     try:
         wait_for(lambda: f"Worker 0 of 2: waiting for {second}" in log.read_text(), process)
         time.sleep(1)  # a moment later it is in TensorFlow's hands
