@@ -35,7 +35,7 @@ def settings(**changes):
     return training.Settings(**(defaults | changes))
 
 
-def small_step(models, optimizers, recipe, region=None):
+def small_step(models, optimizers, recipe, region=None, **options):
     """Stand in for the train step, which takes long to compile: data, seed and slots all count."""
 
     def step(without, with_, seed):
