@@ -339,7 +339,7 @@ def test_taken_port_gives_way_to_the_next(folder):
 def test_ctrl_c_ends_it_quietly(folder):
     with running(folder) as (process, _, _):
         process.send_signal(signal.SIGINT)
-        rest, _ = process.communicate(timeout=10)
+        rest, _ = process.communicate(timeout=60)
         assert process.returncode == 0
         assert rest.strip() == "Stopped."
 
