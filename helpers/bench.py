@@ -119,11 +119,15 @@ def machine() -> dict:
     return {
         "processor": name,
         "cores": _cores(),
-        "load_before": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        "load_before": _load(),
         "system": platform.system(),
         "python": platform.python_version(),
         "versions": versions,
     }
+
+
+def _load() -> float | None:
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None  # Windows has none
 
 
 def _cores() -> int:
@@ -686,6 +690,8 @@ def web(rounds: int = 5, frames: int = 2 * PERIOD, browser_path: str | None = No
     return {
         "backend": "wasm, one thread",
         "browser": f"Chromium {browser.version}",
+        "cores": _cores(),
+        "load": _load(),
         "versions": json.loads((BESIDE / "package.json").read_text("utf-8"))["dependencies"],
         "milliseconds": {
             mode: {part: summary([turn[part] for turn in turns]) for part in turns[0]}
@@ -844,6 +850,12 @@ def show_web(result: dict) -> str:
     if goal := result["ratio"].get("onnxruntime-web"):
         worst = max(figure["median"] for figure in goal.values())
         lines.append(f"Goal: at most {GOAL} of onnxruntime-web's. Here: {worst:.2f}.")
+    if result["load"] and result["load"] > result["cores"]:
+        lines.append(
+            f"The load was {result['load']} on {result['cores']} cores. A page rests between "
+            "frames, so it gets more of a busy processor than what computes on and on: these ratios "
+            "flatter it."
+        )
     return "\n".join(lines)
 
 

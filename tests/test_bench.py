@@ -195,9 +195,12 @@ def test_runtimes_that_can_not_be_installed_are_named_with_the_reason(monkeypatc
     runtimes, contestants = bench._open_runtimes(None, "", 1)
     assert not contestants
     figures = {"milliseconds": {}, "backend": "", "browser": "", "versions": {}, "ratio": {}}
-    text = bench.show_web({**figures, "runtimes": runtimes})
+    figures |= {"cores": 2, "runtimes": runtimes}
+    text = bench.show_web({**figures, "load": None})
     for name in ("onnxruntime-web", "LiteRT.js"):
         assert f"{name} was not measured: There is no Node.js here." in text
+    assert "flatter" not in text
+    assert "load was 2.5 on 2 cores" in bench.show_web({**figures, "load": 2.5})
 
 
 @pytest.mark.slow

@@ -148,8 +148,9 @@ function layerOf(residual: Float32Array, size: number, crop?: Float32Array): Flo
  *   come to half a grey level
  */
 function whereSeen(layer: Float32Array, size: number): Uint8Array {
-  // The weights of four neighbours add up to 1.25 at most, whatever their signs.
-  const least = 0.5 / (127.5 * 1.25 ** 2);
+  // The weights of four neighbours add up to 1.25 at most, whatever their signs; and what is added
+  // and what is hidden may come together.
+  const least = 0.25 / (127.5 * 1.25 ** 2);
   const seen = new Uint8Array(size * size);
   for (let i = 0; i < layer.length; i++) {
     if (Math.abs(layer[i]) < least) continue;
