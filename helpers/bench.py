@@ -853,8 +853,8 @@ def show_web(result: dict) -> str:
     if result["load"] and result["load"] > result["cores"]:
         lines.append(
             f"The load was {result['load']} on {result['cores']} cores. A page rests between "
-            "frames, so it gets more of a busy processor than what computes on and on: these ratios "
-            "flatter it."
+            "frames, so it gets more of a busy processor than what computes on and on: these "
+            "ratios flatter it."
         )
     return "\n".join(lines)
 
