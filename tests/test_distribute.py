@@ -181,7 +181,7 @@ def test_two_devices_have_each_loss_of_one(tmp_path):
         "discriminator", "gan", "dual", "pixel", "perceptual", "cycle", "mask", "outside"
     }  # fmt: skip
     for one, two in zip((attention, paper), of_two, strict=True):
-        assert abs(one[2]["discriminator"] / one[0]["discriminator"] - 1) > 1e-3  # they move
+        assert max(abs(one[2][name] / one[0][name] - 1) for name in one[0]) > 5e-3  # they move
         for step, other in zip(one, two, strict=True):
             assert other == pytest.approx(step, rel=1e-5)
 
