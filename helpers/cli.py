@@ -414,7 +414,7 @@ def bench(
         list[Bench] | None,
         typer.Argument(
             help="train: a training step, against PyTorch's if that is installed. data: reading "
-            "photos, and drawing faces. web: the page, stage by stage. scale: one device against "
+            "photos, and drawing faces. web: the page, beside other runtimes. scale: one device against "
             "two. Without any, all four."
         ),
     ] = None,
