@@ -414,8 +414,8 @@ def bench(
         list[Bench] | None,
         typer.Argument(
             help="train: a training step, against PyTorch's if that is installed. data: reading "
-            "photos, and drawing faces. web: the page, beside other runtimes. scale: one device against "
-            "two. Without any, all four."
+            "photos, and drawing faces. web: the page, beside other runtimes. scale: one device "
+            "against two. Without any, all four."
         ),
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Turns of each that is compared.")] = 5,
