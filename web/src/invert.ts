@@ -15,7 +15,7 @@ import {
   type Similarity,
   type Size,
 } from "./align";
-import { addResidual, toHeat, toPixels } from "./composite";
+import { addResidual, atStrength, toHeat, toPixels } from "./composite";
 import { decide, type Evidence } from "./decide";
 import { detect, measure } from "./detect";
 import { run } from "./edit";
@@ -154,19 +154,23 @@ export async function findEdits(
 /** Put the edits onto the photo, each at the given strength: 0 changes nothing, 1 is the edit. */
 export function compositeEdits(
   photo: ImageBitmap,
-  edits: Edit[],
+  found: Edit[],
   strength: number,
   { milliseconds, count }: ReturnType<typeof stopwatch>,
 ): Inverted {
   const patches: Patch[] = [];
+  const edits = found.map((edit) => ({
+    ...edit,
+    residual: atStrength(edit.residual, strength),
+  }));
   for (const { toCrop, size, residual, crop } of edits) {
     // A face that overlaps one before it is added to what that one became.
     const patch = readPatch(photo, cropBounds(toCrop, size, photo), patches);
-    addResidual(patch, residual, toCrop, size, strength, crop);
+    addResidual(patch, residual, toCrop, size, crop);
     patches.push(patch);
   }
   const [first] = edits;
-  const views = first && viewsOf(first, strength);
+  const views = first && viewsOf(first);
   const result: Inverted = {
     directions: edits.map((each) => each.direction),
     evidence: first?.evidence,
@@ -180,13 +184,12 @@ export function compositeEdits(
   return result;
 }
 
-function viewsOf({ crop, residual, size }: Edit, strength: number): Views {
-  const scaled = residual.map((value) => value * strength);
+function viewsOf({ crop, residual, size }: Edit): Views {
   return {
     crop: toPixels(crop, size),
-    edited: toPixels(crop, size, scaled),
-    residual: toPixels(scaled, size),
-    heat: toHeat(scaled, size),
+    edited: toPixels(crop, size, residual),
+    residual: toPixels(residual, size),
+    heat: toHeat(residual, size),
   };
 }
 

@@ -14,7 +14,7 @@ import {
   type Patch,
   type Size,
 } from "../src/align";
-import { addResidual, opacity } from "../src/composite";
+import { addResidual, atStrength, opacity } from "../src/composite";
 
 /** What helpers/alignment.py computes; tests/test_web.py holds it to that. */
 const fixture: { cases: Case[] } = JSON.parse(
@@ -137,7 +137,7 @@ describe("the same as in Python", () => {
       return share * (0.3 - crop[i]);
     });
     const other = cut(photo, cropBounds(toCrop, c.size, photo));
-    addResidual(other, paint, toCrop, c.size, 1, crop);
+    addResidual(other, paint, toCrop, c.size, crop);
     expectPixels(photo, other, c.painted, "painted");
   });
 });
@@ -201,7 +201,7 @@ describe("compositing", () => {
       const [bright, dark] = [160, 60].map((grey) => {
         const patch = cut(photo, whole);
         patch.pixels.data[pixel] = grey;
-        addResidual(patch, residual, toCrop, size, 1, striped);
+        addResidual(patch, residual, toCrop, size, striped);
         return patch.pixels.data[pixel];
       });
       return (bright - dark) / 100;
@@ -218,7 +218,8 @@ describe("compositing", () => {
   test("strength scales the change", () => {
     const middle = (strength: number) => {
       const patch = cut(photo, whole);
-      addResidual(patch, new Float32Array(size * size * 3).fill(0.2), toCrop, size, strength);
+      const residual = new Float32Array(size * size * 3).fill(0.2);
+      addResidual(patch, atStrength(residual, strength), toCrop, size);
       return patch.pixels.data[(200 * photo.width + 250) * 4];
     };
     const before = photo.data[(200 * photo.width + 250) * 4];

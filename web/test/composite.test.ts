@@ -1,7 +1,7 @@
 import { expect, it, vi } from "vitest";
 
 import { apply, type Patch, type Similarity } from "../src/align";
-import { addResidual } from "../src/composite";
+import { addResidual, atStrength } from "../src/composite";
 
 const SIZE = 32;
 const [WIDTH, HEIGHT] = [90, 80];
@@ -46,7 +46,7 @@ it.each([0.3, 1, 1.5])("leaves no pixel out that changes, at strength %d", (stre
     return chance < 0.97 ? 0 : (chance - 0.985) * [0.02, 0.4, 60][i % 3];
   });
   const [ours, whole, before] = [photo(), photo(), photo()];
-  addResidual(ours, residual, turned, SIZE, strength);
+  addResidual(ours, atStrength(residual, strength), turned, SIZE);
   addAll(whole, residual, strength);
   const changed = whole.pixels.data.filter((value, i) => value !== before.pixels.data[i]);
   expect(changed.length).toBeGreaterThan(500);
