@@ -604,7 +604,7 @@ STAGES = ("detect", "align", "edit", "composite")
 BESIDE = ROOT / "web" / "bench"  # the other runtimes, and a page for them
 FIRST = 3  # frames of each turn that do not count
 MODES = ("add", "remove", "invert")
-PERIOD = 8  # frames after which the tracker's work repeats (web/src/follow.ts)
+PERIOD = 12  # frames after which the tracker's work repeats (web/src/follow.ts)
 GOAL = 0.5  # of a page's frame, all of it, to ONNX Runtime's time for the paper's generator alone
 CLOSE = 1e-4  # how far another runtime's residual may be from Keras', which is of size 1
 # The page's worker says how long each stage took; this listens in, and takes the time from the

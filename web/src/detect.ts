@@ -48,11 +48,13 @@ const context = canvas?.getContext("2d", { willReadFrequently: true });
  * Find the faces of a picture, the largest first.
  *
  * @param thorough look at parts of the picture too, for small faces: up to eleven looks, not two
+ * @param known faces that need not be found again
  */
 export async function detect(
   detector: GraphModel,
   picture: Picture,
   thorough = true,
+  known: Face[] = [],
 ): Promise<Face[]> {
   let faces: Face[] = [];
   for (const views of viewsOf(picture, thorough)) {
@@ -60,7 +62,10 @@ export async function detect(
     if (faces.length > 0) break;
   }
   const measured: Face[] = [];
-  for (const face of faces) measured.push((await measure(detector, picture, face)) ?? asCelebA(face));
+  for (const face of faces) {
+    if (known.some((other) => same(other, face))) continue;
+    measured.push((await measure(detector, picture, face)) ?? asCelebA(face));
+  }
   return apart(measured).sort((p, q) => q.extent - p.extent);
 }
 
@@ -89,9 +94,7 @@ function viewsOf(picture: Picture, thorough: boolean): Similarity[][] {
 
 /** Leave out faces that were found twice, in two views. */
 function apart(faces: Face[]): Face[] {
-  return faces.filter((face, i) =>
-    faces.slice(0, i).every((other) => gap(face, other) > other.extent / 2),
-  );
+  return faces.filter((face, i) => !faces.slice(0, i).some((other) => same(other, face)));
 }
 
 function asCelebA(face: Face): Face {
@@ -109,7 +112,12 @@ function asCelebA(face: Face): Face {
   };
 }
 
-export function gap(p: Face, q: Face): number {
+/** Whether two faces lie so close together that they must be one. */
+export function same(p: Face, q: Face): boolean {
+  return gap(p, q) < p.extent / 2;
+}
+
+function gap(p: Face, q: Face): number {
   return Math.hypot(p.centre.x - q.centre.x, p.centre.y - q.centre.y);
 }
 

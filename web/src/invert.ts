@@ -17,7 +17,7 @@ import {
 } from "./align";
 import { addResidual, atStrength, toHeat, toPixels } from "./composite";
 import { decide, type Evidence } from "./decide";
-import { detect, measure } from "./detect";
+import { detect, measure, type Face } from "./detect";
 import { run } from "./edit";
 import { SIDE } from "./follow";
 import type { Direction } from "./models";
@@ -209,8 +209,8 @@ function contextOf(width: number, height: number): OffscreenCanvasRenderingConte
 /** What the tracker needs to see of a frame. */
 function eyesOf(photo: ImageBitmap, detector: GraphModel) {
   return {
-    search: () => detect(detector, photo, false),
-    measure: (about: Parameters<typeof measure>[2]) => measure(detector, photo, about),
+    search: (known: Face[]) => detect(detector, photo, false, known),
+    measure: (about: Face) => measure(detector, photo, about),
     read(view: Similarity): Float32Array {
       const context = contextOf(SIDE, SIDE);
       // A canvas counts from the corner of the first pixel, we from its centre.

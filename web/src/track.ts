@@ -5,7 +5,7 @@
 
 import { apply, compose, invert, photoToCrop, type Landmarks, type Similarity } from "./align";
 import type { Evidence } from "./decide";
-import { gap, type Face } from "./detect";
+import { same, type Face } from "./detect";
 import { follow, modelOf, PERIOD, SIDE, type Model } from "./follow";
 import { landmarkSmoother } from "./smooth";
 
@@ -34,8 +34,8 @@ interface Followed extends Track {
 
 /** What a tracker needs from a frame: tests give it without a network and without a canvas. */
 export interface Eyes {
-  /** Find all faces. */
-  search(): Promise<Face[]>;
+  /** Find all faces but those that are known. */
+  search(known: Face[]): Promise<Face[]>;
   /** Measure a face that lies about here; undefined where none does. */
   measure(about: Face): Promise<Face | undefined>;
   /** Grey values of the SIDE x SIDE square that a view shows. */
@@ -58,7 +58,7 @@ export class Tracker {
       const followed = phase !== PERIOD / 2 && this.follow(track, eyes);
       if (!followed && !(await this.measure(track, eyes))) continue;
       // Two tracks that ended on the same face would edit it twice.
-      if (!kept.some((other) => same(other, track.face))) kept.push(track);
+      if (!kept.some((other) => same(other.face, track.face))) kept.push(track);
     }
     this.tracks = kept;
     if (phase === 0 || kept.length === 0) await this.search(eyes);
@@ -84,16 +84,11 @@ export class Tracker {
   }
 
   private async search(eyes: Eyes): Promise<void> {
-    for (const face of await eyes.search()) {
-      const known = this.tracks.find((track) => same(track, face));
-      if (known) Object.assign(known, seen(face, eyes));
-      else this.tracks.push({ ...seen(face, eyes), landmarks: face, smooth: landmarkSmoother() });
+    for (const face of await eyes.search(this.tracks.map((track) => track.face))) {
+      if (this.tracks.some((track) => same(track.face, face))) continue;
+      this.tracks.push({ ...seen(face, eyes), landmarks: face, smooth: landmarkSmoother() });
     }
   }
-}
-
-function same(track: Track, face: Face): boolean {
-  return gap(track.face, face) < track.face.extent / 2;
 }
 
 function seen(face: Face, eyes: Eyes) {

@@ -127,7 +127,7 @@ export function useInverter(firstSample: string): Inverter {
     };
   }, [photo, ready, run, fail, clear, failUnlessLost]);
 
-  // Live: frame after frame, each as soon as the one before it is done.
+  // Live: frame after frame, each as soon as the one before it is computed.
   const live = camera?.live ?? false;
   useEffect(() => {
     if (!live || !ready) return;
@@ -135,9 +135,22 @@ export function useInverter(firstSample: string): Inverter {
     let rate = 0;
     let previous: ImageBitmap | undefined;
     const film = ++films.current;
+    let start = performance.now();
+    async function show(done: Shown) {
+      await nextFrame();
+      if (!current) return;
+      const now = performance.now();
+      rate += (rate ? 0.1 : 1) * (1000 / (now - start) - rate);
+      start = now;
+      setShown(done);
+      setFramesPerSecond(rate);
+      previous?.close(); // or its megabytes wait for the garbage collector
+      previous = done.photo;
+    }
     (async () => {
       let coming = nextVideoFrame(video.current!, PATIENCE);
-      for (let silent = false, start = performance.now(); current; ) {
+      let showing: Promise<void> | undefined;
+      for (let silent = false; current; ) {
         const came = await coming;
         if (!current || !video.current) return;
         coming = nextVideoFrame(video.current, PATIENCE);
@@ -150,15 +163,9 @@ export function useInverter(firstSample: string): Inverter {
         const frame = take();
         if (!frame) continue;
         const done = await run(frame, { film, at: performance.now() });
-        await nextFrame();
-        if (!current) return;
-        const now = performance.now();
-        rate += (rate ? 0.1 : 1) * (1000 / (now - start) - rate);
-        start = now;
-        setShown(done);
-        setFramesPerSecond(rate);
-        previous?.close(); // or its megabytes wait for the garbage collector
-        previous = frame;
+        await showing;
+        // Not awaited: while the screen draws this one, the worker computes the next.
+        showing = show(done);
       }
     })().catch((error) => current && failUnlessLost(error));
     return () => {

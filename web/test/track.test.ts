@@ -33,11 +33,14 @@ function faceAt(pose: Pose): Face {
 /** A picture of faces, which counts how often it is looked at. */
 class Scene {
   searches = 0;
+  /** Faces that the last search need not have found again. */
+  known = 0;
   measures = 0;
   constructor(public poses: Pose[]) {}
 
-  async search(): Promise<Face[]> {
+  async search(known: Face[]): Promise<Face[]> {
     this.searches++;
+    this.known = known.length;
     return this.poses.map(faceAt);
   }
 
@@ -78,9 +81,10 @@ describe("tracking", () => {
       scene.poses = [pose(200 + 6 * i, 180 + 3 * i, i)];
       const [track] = await tracker.next(scene, i * FRAME);
       expect(miss(track.face, faceAt(scene.poses[0]))).toBeLessThan(1); // of 42 between the eyes
-      expect(track.measured).toBe(i % (PERIOD / 2) === 0);
+      expect(track.measured).toBe(i === 0 || i % PERIOD === PERIOD / 2);
     }
     expect(scene.searches).toBe(2);
+    expect(scene.known).toBe(1);
     expect(scene.measures).toBe(2);
   });
 
@@ -103,6 +107,17 @@ describe("tracking", () => {
     scene.poses = [pose(310, 200, 0, 5)];
     scene.measure = async () => faceAt(scene.poses[0]);
     expect(await tracker.next(scene, FRAME)).toHaveLength(1);
+  });
+
+  test("who comes later is found within a period, and who was there stays", async () => {
+    const tracker = new Tracker();
+    const scene = new Scene([pose(200, 200)]);
+    const [first] = await tracker.next(scene, 0);
+    scene.poses.push(pose(420, 200));
+    let frames = 1;
+    while ((await tracker.next(scene, frames * FRAME)).length < 2) frames++;
+    expect(frames).toBe(PERIOD);
+    expect(await tracker.next(scene, (frames + 1) * FRAME)).toContain(first);
   });
 
   test("the largest face comes first", async () => {

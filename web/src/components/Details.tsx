@@ -31,7 +31,7 @@ export function Details({ inverter }: { inverter: Inverter }) {
     rows.push(["Speed", `${framesPerSecond.toFixed(1)} frames a second`]);
     rows.push([
       "Tracking",
-      `detected in two of ${PERIOD} frames, followed between, landmarks smoothed`,
+      `the network looks at two of ${PERIOD} frames; faces are followed between, landmarks smoothed`,
     ]);
   }
   if (result?.evidence) {
