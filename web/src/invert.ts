@@ -202,8 +202,25 @@ function readPatch(photo: ImageBitmap, area: Rectangle, changes: Patch[] = []): 
   return { x, y, pixels: context.getImageData(0, 0, width, height) };
 }
 
+/** A canvas with more pixels than this is not worth its memory once a photo has been read. */
+const MOST_KEPT = 2_000_000;
+let kept: OffscreenCanvasRenderingContext2D | undefined;
+
+/**
+ * Take a canvas of at least this size, on which whatever is drawn next replaces what was there. One
+ * serves all faces of all frames: a new one costs more than the drawing.
+ */
 function contextOf(width: number, height: number): OffscreenCanvasRenderingContext2D {
-  return new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true })!;
+  if (kept && kept.canvas.width >= width && kept.canvas.height >= height) {
+    kept.resetTransform();
+    return kept;
+  }
+  const canvas = new OffscreenCanvas(width, height);
+  const context = canvas.getContext("2d", { willReadFrequently: true })!;
+  context.globalCompositeOperation = "copy";
+  context.imageSmoothingQuality = "high";
+  if (width * height <= MOST_KEPT) kept = context;
+  return context;
 }
 
 /** What the tracker needs to see of a frame. */
@@ -224,7 +241,6 @@ function eyesOf(photo: ImageBitmap, detector: GraphModel) {
         view.dx + half + turned,
         view.dy + half - turned,
       );
-      context.imageSmoothingQuality = "high";
       context.drawImage(photo, 0, 0);
       return greyOf(context.getImageData(0, 0, SIDE, SIDE));
     },

@@ -2,13 +2,21 @@
 
 import {
   avgPool,
+  conv2d,
   fill,
   getKernel,
+  mul,
   prelu,
   registerKernel,
   reshape,
+  scalar,
+  sigmoid,
+  slice_util,
+  sub,
+  tensor4d,
   tidy,
   unregisterKernel,
+  type StridedSliceAttrs,
   type Tensor,
   type Tensor4D,
 } from "@tensorflow/tfjs-core";
@@ -16,9 +24,10 @@ import {
 type Attributes = Record<string, unknown>;
 
 /**
- * Both are plain loops there, the mean even behind a transposition: a fifth of a generator's time.
- * XNNPACK, which the backend has for other kernels, takes a leaky ReLU as one of many slopes, and
- * a mean over height and width as a pooling over the whole map.
+ * All are plain loops there, the mean even behind a transposition: a fifth of a generator's time.
+ * XNNPACK, which the backend has for other kernels, takes a leaky ReLU as one of many slopes, a
+ * mean over height and width as a pooling over the whole map, a tangent as a sigmoid that is
+ * stretched, and some channels of all as a convolution that picks them.
  */
 export function replaceSlowKernels(): void {
   replace("LeakyRelu", (x, { alpha }) =>
@@ -30,6 +39,33 @@ export function replaceSlowKernels(): void {
     const mean = avgPool(x as Tensor4D, [height, width], 1, "valid");
     return keepDims ? mean : reshape(mean, [batch, channels]);
   });
+  replace("Tanh", (x) => sub(mul(sigmoid(mul(x, scalar(2))), scalar(2)), scalar(1)));
+  replace("StridedSlice", (x, attributes) => {
+    const [first, count] = channelsOf(x, attributes as unknown as StridedSliceAttrs) ?? [0, 0];
+    if (count === 0) return undefined;
+    const channels = x.shape[3]!;
+    const picked = new Float32Array(channels * count);
+    for (let i = 0; i < count; i++) picked[(first + i) * count + i] = 1;
+    return conv2d(x as Tensor4D, tensor4d(picked, [1, 1, channels, count]), 1, "valid");
+  });
+}
+
+/** The first channel and their number, if a slice takes just some channels of whole pictures. */
+function channelsOf(x: Tensor, slice: StridedSliceAttrs): [number, number] | undefined {
+  if (x.rank !== 4 || x.dtype !== "float32") return undefined;
+  const { begin, finalShape, isSimpleSlice } = slice_util.sliceInfo(
+    x.shape,
+    slice.begin,
+    slice.end,
+    slice.strides,
+    slice.beginMask,
+    slice.endMask,
+    slice.ellipsisMask,
+    slice.newAxisMask,
+    slice.shrinkAxisMask,
+  );
+  const whole = finalShape.length === 4 && [0, 1, 2].every((i) => finalShape[i] === x.shape[i]);
+  return isSimpleSlice && whole ? [begin[3], finalShape[3]] : undefined;
 }
 
 /** Compute a kernel another way, where `compute` knows one. */

@@ -7,7 +7,10 @@ import {
   mean,
   memory,
   ready,
+  reshape,
   setBackend,
+  stridedSlice,
+  tanh,
   tensor,
   tidy,
   type Tensor,
@@ -37,6 +40,13 @@ const CASES: [name: string, compute: () => Tensor][] = [
   ["the same without their axes", () => mean(x, [1, 2])],
   ["a mean over other axes", () => mean(x, [0, 3])],
   ["a mean over all", () => mean(x)],
+  ["a hyperbolic tangent", () => tanh(x)],
+  ["some channels", () => stridedSlice(x, [0, 0, 0, 1], [0, 0, 0, 3], [1, 1, 1, 1], 7, 7)],
+  ["the first of them", () => stridedSlice(x, [0, 0, 0, 0], [0, 0, 0, 1], [1, 1, 1, 1], 7, 7)],
+  ["the last, without their axis", () => stridedSlice(x, [-1], [0], [1], 0, 1, 1, 0, 1)],
+  ["every other channel", () => stridedSlice(x, [0, 0, 0, 0], [2, 5, 7, 3], [1, 1, 1, 2])],
+  ["some rows", () => stridedSlice(x, [0, 1, 0, 0], [2, 4, 7, 3], [1, 1, 1, 1])],
+  ["some of three axes", () => stridedSlice(reshape(x, [10, 7, 3]), [0, 2, 1], [10, 6, 3])],
 ];
 
 it("gives what the backend's own kernels give, and leaves nothing behind", async () => {
