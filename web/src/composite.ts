@@ -13,6 +13,9 @@ const FLAT = 0.003;
 /** Sums over a window: of the residual, the crop, the residual's size; of both products. */
 const SUMS = 11;
 
+/** Pixels around a layer that repeat its outermost, so that none of 4 x 4 neighbours is missing. */
+const BORDER = 3;
+
 /**
  * Say how much of the photo a residual hides at each pixel of the crop, from 0 to 1.
  *
@@ -152,9 +155,6 @@ function samplePlaces({ a, b }: Similarity, n: number): Float64Array {
   }
   return places;
 }
-
-/** Pixels around a layer that repeat its outermost, so that none of 4 x 4 neighbours is missing. */
-const BORDER = 3;
 
 /**
  * Join a residual and its opacity, four numbers a pixel, with a border. The first three bring along
