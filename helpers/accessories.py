@@ -63,6 +63,7 @@ def roll_glasses(rng, person) -> SimpleNamespace:
         mirror=float(rng.uniform(0.1, 0.5)),
         streak=float(rng.uniform(-6, 6)),
         coating=linear(*[(150, 210, 190), (170, 180, 230), (220, 225, 230)][rng.integers(3)]),
+        shine=0.5 if kind in ("thin metal", "aviator") else 0.22,
     )
 
 
@@ -143,8 +144,7 @@ def draw_glasses(canvas, person, g) -> None:
         coverage = coverage * 0.65
     paint(canvas.image, window, coverage, colour * lit)
     edge = inside(abs(moved(solid, 0, 0.8, canvas.unit) + 0.35) - 0.25, soft) * inside(solid, soft)
-    metal = g.kind in ("thin metal", "aviator")
-    paint(canvas.image, window, edge * (0.5 if metal else 0.22), np.float32([1, 1, 1]) * lit * 0.9)
+    paint(canvas.image, window, edge * g.shine, np.float32([1, 1, 1]) * lit * 0.9)
 
 
 def _lens(g, u, v):

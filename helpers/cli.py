@@ -178,7 +178,8 @@ def train(
     dress: Annotated[
         bool,
         typer.Option(
-            "--dress", help="Draw hats on the photos without one, instead of those with a hat."
+            "--dress",
+            help="Draw hats or glasses on the photos without, instead of those with.",
         ),
     ] = False,
     preview_every: Annotated[int, typer.Option(min=1, help="Steps between previews.")] = 100,

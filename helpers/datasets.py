@@ -35,7 +35,8 @@ PARTS = ("train", "validation", "test")
 SIDES = ("without", "with")
 SHORT_NAMES = {"glasses": "Eyeglasses", "hat": "Wearing_Hat"}
 DRAWN = "drawn"
-DRESSED = ", with drawn hats"  # what `dress` adds to a split's origin
+# What `dress` adds to a split's origin.
+DRESSED = {"hat": ", with drawn hats", "glasses": ", with drawn glasses"}
 CELEBA_SIZE = (178, 218)  # width, height of an aligned photo
 CELEBA_TOP = 20  # the face crop is rows 20..198 of it
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
@@ -65,9 +66,10 @@ class Drawn(NamedTuple):
 
 
 class Dressed(NamedTuple):
-    """A photo of somebody without a hat, with a drawn hat on (`helpers/dressing.py`)."""
+    """A photo of somebody without, with a drawn hat or glasses on (`helpers/dressing.py`)."""
 
     photo: Path
+    attribute: str
 
 
 Item = Path | Drawn | Dressed
@@ -449,28 +451,30 @@ def _drawn_path(folder: Path, item: Drawn) -> Path:
     return folder / f"{item.seed}-{item.attribute}-{'with' if item.present else 'without'}.png"
 
 
-# --- drawn hats on photos -------------------------------------------------------------------
+# --- drawn hats and glasses on photos -------------------------------------------------------
 
 
 def dress(split: Split) -> Split:
-    """Return a split whose people with a hat are those without, a drawn hat on: true pairs.
+    """Return a split whose people with are those without, a drawn hat or glasses on: true pairs.
 
     Raises
     ------
     DataError
-        If it is not photos, split by hats.
+        If it is not photos, split by hats or by glasses.
     """
-    if split.source == DRAWN or split.attribute != SHORT_NAMES["hat"]:
+    attribute = short_name(split.attribute)
+    if split.source == DRAWN or attribute not in DRESSED:
         raise DataError(
-            f"Only hats can be drawn on, and only on photos; this is {split.attribute} of "
-            f"{split.origin}. Leave --dress out, or give --attribute hat and the photos' folder."
+            f"Only hats and glasses can be drawn on, and only on photos; this is {split.attribute} "
+            f"of {split.origin}. Leave --dress out, or give --attribute hat or glasses and the "
+            "photos' folder."
         )
     items = {
-        (part, side): [Dressed(item) for item in bare] if side == "with" else bare
+        (part, side): [Dressed(item, attribute) for item in bare] if side == "with" else bare
         for part in PARTS
         for side, bare in zip(SIDES, [split.items[part, "without"]] * 2, strict=True)
     }
-    return replace(split, items=items, origin=split.origin + DRESSED, paired=True)
+    return replace(split, items=items, origin=split.origin + DRESSED[attribute], paired=True)
 
 
 # --- one interface --------------------------------------------------------------------------
@@ -608,7 +612,7 @@ def read_image(item: Item, size: int, cache: Path | None = None) -> np.ndarray:
     if isinstance(item, Dressed):
         from . import dressing
 
-        return dressing.dress(read_image(item.photo, size))
+        return dressing.dress(read_image(item.photo, size), item.attribute)
     square = square_crop(open_photo(item))
     return np.asarray(square.resize((size, size), Image.Resampling.LANCZOS, reducing_gap=3))
 

@@ -1,11 +1,12 @@
-"""Drawn hats on real photos: pairs of one face without and with, to train the hat on.
+"""Drawn hats and glasses on real photos: pairs of one face without and with, to train on.
 
 Photos with hats are few, and the top of nearly every CelebA photo is its own reflection (the photo
-ended there), so a network that learns from them draws half a hat and its mirror image. The drawn
-hats of `helpers/accessories.py` are whole. Here one is put on the photo of somebody without a hat:
-the hair that it would cover or press flat gives way to the background, the hat is lit as the face
-is, and its colour goes with the hair. All of that can be seen in the photo, so that a generator
-can learn to choose as we do. Notebook 08 tells what it gave.
+ended there), so a network that learns from them draws half a hat and its mirror image. Photos with
+glasses are more, but no two show the same ones, and an unpaired loss settles for a rim that wavers
+and a lens that is half tinted. The drawn hats and glasses of `helpers/accessories.py` are whole.
+Here one is put on the photo of somebody without, lit as the face is, and what it looks like goes
+with the hair; hair that a hat would cover or press flat gives way to the background. All of that
+can be seen in the photo, so that a generator can learn to choose as we do. Notebook 11 tells more.
 """
 
 from types import SimpleNamespace
@@ -27,36 +28,93 @@ COLOURS = (
 EDGE = -23.0  # where the hat meets the forehead, above the eyes
 HEAD = SimpleNamespace(width=30.0, top=46.0)
 HALVES = (32.0, 40.0)  # of the hat, for flat hair and for much of it
+# Lightness of the hair, and the frame: black and square under black hair, red and round under fair.
+FRAMES = (
+    (0.12, {"colour": (20, 18, 20), "rx": 10.9, "ry": 8.0, "power": 3.6, "rim": 2.3}),
+    (0.30, {"colour": (64, 34, 22), "rx": 10.7, "ry": 8.5, "power": 3.1, "rim": 2.1}),
+    (0.45, {"colour": (120, 62, 30), "rx": 10.5, "ry": 9.0, "power": 2.6, "rim": 2.0}),
+    (0.62, {"colour": (112, 34, 44), "rx": 10.4, "ry": 9.3, "power": 2.3, "rim": 1.9}),
+)
+TEMPLES = SimpleNamespace(width=27.6)  # so far the arms can be seen: from in front, hardly at all
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 
 
-def dress(photo: np.ndarray) -> np.ndarray:
-    """Return an aligned face crop with a hat on, uint8 of the same shape (size, size, 3).
+def dress(photo: np.ndarray, attribute: str) -> np.ndarray:
+    """Return an aligned face crop with a hat or glasses on, uint8 (size, size, 3) as it was.
 
-    The same photo gets the same hat.
+    The same photo gets the same ones.
+
+    Parameters
+    ----------
+    attribute : {"hat", "glasses"}
 
     Raises
     ------
     ValueError
-        If it is not a square uint8 crop.
+        If it is not a square uint8 crop, or the attribute is another.
     """
     if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape != (len(photo), len(photo), 3):
         raise ValueError(f"Expected a uint8 crop (size, size, 3), not {photo.dtype} {photo.shape}.")
+    if attribute not in PUT_ON:
+        raise ValueError(f"Expected one of {', '.join(PUT_ON)}, not {attribute!r}.")
     bare = np.square(photo.transpose(2, 0, 1).astype(np.float32) / 255)
     canvas = Canvas(len(photo), (FRAME / 2 - 0.15, EYE_Y), 1.0, 0.0)
-    person = SimpleNamespace(
-        pose=SimpleNamespace(yaw=0.0, pitch=0.0), light=_light(bare), head=HEAD
-    )
-    hair = _mean(bare, (44, 22, 84, 34))
     canvas.image[:] = bare
-    matte, behind = _hair_matte(canvas, hair)
-    hat = _hat(person, hair, _head_half(canvas, matte))
-    _press_hair(canvas, hat, matte, behind)
-    accessories.draw_hat(canvas, person, hat)
+    hair = _mean(bare, (44, 22, 84, 34))
+    PUT_ON[attribute](canvas, _light(bare), hair)
     # Only what was painted changes, to the bit; the rest never goes through a square and a root.
     change = (np.sqrt(np.maximum(canvas.image, 0)) - np.sqrt(bare)).transpose(1, 2, 0)
     dressed = photo + np.rint(change * 255)
     return np.clip(dressed, 0, 255).astype(np.uint8)
+
+
+def _person(light: SimpleNamespace, head: SimpleNamespace) -> SimpleNamespace:
+    return SimpleNamespace(pose=SimpleNamespace(yaw=0.0, pitch=0.0), light=light, head=head)
+
+
+def _put_on_hat(canvas: Canvas, light: SimpleNamespace, hair: np.ndarray) -> None:
+    person = _person(light, HEAD)
+    matte, behind = _hair_matte(canvas, hair)
+    hat = _hat(person, hair, _head_half(canvas, matte))
+    _press_hair(canvas, hat, matte, behind)
+    accessories.draw_hat(canvas, person, hat)
+
+
+def _put_on_glasses(canvas: Canvas, light: SimpleNamespace, hair: np.ndarray) -> None:
+    person = _person(light, TEMPLES)
+    accessories.draw_glasses(canvas, person, _glasses(person, hair))
+
+
+PUT_ON = {"hat": _put_on_hat, "glasses": _put_on_glasses}
+
+
+def _lightness(hair: np.ndarray) -> float:
+    return float(np.sqrt(LUMINANCE @ hair))
+
+
+def _glasses(person, hair: np.ndarray) -> SimpleNamespace:
+    """Return the glasses for this hair: nothing about them is left to chance."""
+    stops, frames = zip(*FRAMES, strict=True)
+    lightness = _lightness(hair)
+
+    def between(name):
+        values = np.array([frame[name] for frame in frames], np.float32).reshape(len(stops), -1)
+        return [float(np.interp(lightness, stops, channel)) for channel in values.T]
+
+    rx, ry, power, rim = (between(name)[0] for name in ("rx", "ry", "power", "rim"))
+    rolled = accessories.roll_glasses(np.random.default_rng(0), person)
+    fixed = {
+        "kind": "thick plastic",
+        "outline": "soft square",
+        "tortoise": False,
+        "colour": linear(*between("colour")),
+        # Around the eyes, whose distance is the same on all crops.
+        **{"rx": rx, "ry": ry, "power": power, "rim": rim, "x": 14.1, "y": 1.8},
+        # Lenses that one looks through: the eyes are the person.
+        **{"dark": 0.03, "fade": 0.3, "mirror": 0.1, "streak": -4.0},
+        **{"coating": linear(200, 215, 225), "shine": 0.05},
+    }
+    return SimpleNamespace(**{**vars(rolled), **fixed})
 
 
 def _mean(image: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
@@ -110,7 +168,7 @@ def _head_half(canvas: Canvas, matte: np.ndarray) -> float:
 
 def _hat(person, hair: np.ndarray, half: float) -> SimpleNamespace:
     """Return the hat for this hair and head: nothing about it is left to chance."""
-    lightness = float(np.sqrt(LUMINANCE @ hair))
+    lightness = _lightness(hair)
     stops = [stop for stop, _, _ in COLOURS]
 
     def between(index):

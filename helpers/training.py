@@ -409,7 +409,7 @@ class Settings:
     average: float = 0.999  # decay of the averaged generators
     start: str | None = None  # the run, or the weights, whose networks this one began with
     warm_up: int = 0  # steps in which only the discriminator learns
-    dress: bool = False  # drawn hats on the photos without
+    dress: bool = False  # a drawn hat or glasses on the photos without
 
     @classmethod
     def from_json(cls, text: str | bytes, where: Path) -> "Settings":
@@ -862,7 +862,9 @@ class Run:
 
     def card(self, direction: str) -> dict:
         """Return what a weights file says about itself."""
-        photos = self.split.origin.removesuffix(datasets.DRESSED)
+        photos = self.split.origin
+        for drawn in datasets.DRESSED.values():
+            photos = photos.removesuffix(drawn)
         return {
             "attribute": datasets.short_name(self.settings.attribute),
             "direction": direction,

@@ -17,7 +17,12 @@ def bare():
 
 @pytest.fixture(scope="module")
 def dressed(bare):
-    return np.stack([dressing.dress(image) for image in bare])
+    return np.stack([dressing.dress(image, "hat") for image in bare])
+
+
+@pytest.fixture(scope="module")
+def with_glasses(bare):
+    return np.stack([dressing.dress(image, "glasses") for image in bare])
 
 
 def test_a_hat_covers_the_head_and_nothing_else(bare, dressed):
@@ -28,18 +33,44 @@ def test_a_hat_covers_the_head_and_nothing_else(bare, dressed):
 
 
 def test_the_same_photo_gets_the_same_hat_and_others_get_others(bare, dressed):
-    np.testing.assert_array_equal(dressing.dress(bare[0]), dressed[0])
+    np.testing.assert_array_equal(dressing.dress(bare[0], "hat"), dressed[0])
     colours = dressed[:, 28, 64].astype(int)  # the middle of the crown
     assert np.ptp(colours, axis=0).max() > 60
 
 
-def test_both_judges_take_it_for_a_hat(bare, dressed):
+def test_glasses_sit_around_the_eyes_and_hide_neither_them_nor_anything_else(bare, with_glasses):
+    change = np.abs(with_glasses.astype(int) - bare).mean(axis=3)
+    assert (change[:, :44] == 0).all() and (change[:, 90:] == 0).all()
+    beside_the_eyes = change[:, 64:70]
+    for rim in (39, 60, 67, 88):  # two rims, each to the left and to the right of an eye
+        strongest = beside_the_eyes[:, :, rim - 2 : rim + 3].max(axis=(1, 2))
+        assert np.median(strongest) > 50  # on dark skin there is little to see
+    for eye in (50, 77):  # seen through clear lenses
+        assert (beside_the_eyes[:, :, eye - 4 : eye + 5].mean(axis=(1, 2)) < 15).all()
+
+
+def test_glasses_go_with_the_hair():
+    photo = np.full((128, 128, 3), 150, np.uint8)
+    rims = []
+    for hair in (20, 90, 170):
+        photo[:40] = hair
+        worn = dressing.dress(photo, "glasses").astype(int)
+        rims.append(worn[64:70, 36:42].reshape(-1, 3))
+    darkest = [rim[rim.sum(axis=1).argmin()] for rim in rims]
+    assert [bool(np.ptp(colour) > 30) for colour in darkest] == [False, True, True]
+    assert darkest[0].sum() < darkest[1].sum() < darkest[2].sum()
+
+
+@pytest.mark.parametrize(
+    ("worn", "column"), [("dressed", "Wearing_Hat"), ("with_glasses", "Eyeglasses")]
+)
+def test_both_judges_take_it_for_real(bare, worn, column, request):
     for name in ("a", "b"):
         model, card = classifier.load(ROOT / "weights" / f"classifier-{name}.npz")
-        judge = evaluation.Judge(name, model, card, card["columns"].index("Wearing_Hat"))
+        judge = evaluation.Judge(name, model, card, card["columns"].index(column))
         before, after = (
             evaluation.judge_images(judge, images)[0][:, judge.column] > 0
-            for images in (bare, dressed)
+            for images in (bare, request.getfixturevalue(worn))
         )
         assert before.mean() < 0.5  # they know photos, not drawn faces
         assert after.mean() > 0.9
@@ -51,7 +82,7 @@ def test_hair_beside_and_above_the_hat_gives_way_to_what_is_behind(monkeypatch):
     y, x = np.mgrid[:128, :128]
     photo[(x - 64) ** 2 / 39**2 + (y - 60) ** 2 / 58**2 < 1] = 30  # a mane
     photo[(x - 64) ** 2 / 25**2 + (y - 70) ** 2 / 35**2 < 1] = 170  # a face
-    after = dressing.dress(photo)
+    after = dressing.dress(photo, "hat")
     beside, below = (slice(27, 34), slice(34, 37)), (slice(60, 70), slice(28, 34))
     assert photo[beside].max() == 30
     assert (np.abs(after[beside].astype(int) - 200) < 25).all()
@@ -67,20 +98,25 @@ def test_the_fill_is_exact_for_what_is_flat_and_keeps_what_is_known():
 
 
 @pytest.mark.parametrize("size", [32, 40, 64, 96])
-def test_a_small_crop_gets_the_same_hat(bare, dressed, size):
+@pytest.mark.parametrize(("worn", "attribute"), [("dressed", "hat"), ("with_glasses", "glasses")])
+def test_a_small_crop_gets_the_same(bare, worn, attribute, size, request):
+    dressed = request.getfixturevalue(worn)
+
     def shrunk(image):
         return np.asarray(Image.fromarray(image).resize((size, size), Image.BOX))
 
     with np.errstate(all="raise", under="ignore"):
-        small = dressing.dress(shrunk(bare[3]))
+        small = dressing.dress(shrunk(bare[3]), attribute)
     assert np.abs(small.astype(int) - shrunk(dressed[3])).mean() < 4
 
 
 def test_what_is_no_crop_is_refused():
     with pytest.raises(ValueError, match="crop"):
-        dressing.dress(np.zeros((128, 100, 3), np.uint8))
+        dressing.dress(np.zeros((128, 100, 3), np.uint8), "hat")
     with pytest.raises(ValueError, match="crop"):
-        dressing.dress(np.zeros((128, 128, 3), np.float32))
+        dressing.dress(np.zeros((128, 128, 3), np.float32), "hat")
+    with pytest.raises(ValueError, match="one of hat, glasses, not 'beard'"):
+        dressing.dress(np.zeros((128, 128, 3), np.uint8), "beard")
 
 
 def test_a_dressed_split_shows_each_photo_on_both_sides(celeba):
@@ -98,9 +134,9 @@ def test_a_photo_that_can_not_be_read_is_passed_over_on_both_sides(celeba):
     assert len(split.unreadable) == 1
 
 
-@pytest.mark.parametrize(("data", "attribute"), [("drawn", "hat"), ("celeba", "glasses")])
-def test_only_hats_on_photos_can_be_drawn(celeba, data, attribute):
-    with pytest.raises(DataError, match="Only hats"):
+@pytest.mark.parametrize(("data", "attribute"), [("drawn", "hat"), ("celeba", "Smiling")])
+def test_only_hats_and_glasses_on_photos_can_be_drawn(celeba, data, attribute):
+    with pytest.raises(DataError, match="Only hats and glasses"):
         datasets.dress(open_split(celeba if data == "celeba" else data, attribute, images=8))
 
 
@@ -133,13 +169,14 @@ def test_only_pairs_are_compared_with_the_truth(bare, dressed):
                 assert float(report[name]) == pytest.approx(expected, rel=1e-4)
 
 
-def test_train_dress_says_what_the_weights_were_trained_on(course, celeba, tmp_path):
-    arguments = ["train", "--attribute", "hat", "--data", celeba, "--dress", "--steps", 1]
+@pytest.mark.parametrize("attribute", ["hat", "glasses"])
+def test_train_dress_says_what_the_weights_were_trained_on(course, celeba, tmp_path, attribute):
+    arguments = ["train", "--attribute", attribute, "--data", celeba, "--dress", "--steps", 1]
     arguments += ["--size", 32, "--width", 4, "--out", tmp_path / "run"]
     code, printed = course(*arguments)
     assert code == 0, printed
-    _, card = training.load_generator(tmp_path / "run" / "weights" / "hat-add.npz")
-    assert card["data"] == "CelebA, with drawn hats"
+    _, card = training.load_generator(tmp_path / "run" / "weights" / f"{attribute}-add.npz")
+    assert card["data"] == f"CelebA, with drawn {'hats' if attribute == 'hat' else 'glasses'}"
     assert "non-commercial" in card["licence"]
-    code, error = course(*arguments[:-1], tmp_path / "other", "--attribute", "glasses")
-    assert code == 1 and "Only hats" in error
+    code, error = course(*arguments[:-1], tmp_path / "other", "--attribute", "Smiling")
+    assert code == 1 and "Only hats and glasses" in error
