@@ -2,8 +2,8 @@
 
 /** In live mode an answer is kept until the evidence against it is at least this strong. */
 const DOUBT = 0.2;
-/** Share of a new frame's evidence in live mode. */
-const NEWS = 0.4;
+/** Share of new evidence in live mode: it is asked once in a dozen frames, so twice must do. */
+const NEWS = 0.6;
 
 export interface Evidence {
   present: boolean;
