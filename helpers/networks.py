@@ -7,7 +7,6 @@ perceptual loss compares. The paper's networks are built in notebooks 02 and 03,
 generator and its discriminator in notebook 08.
 """
 
-import math
 from collections.abc import Callable
 
 import keras
@@ -25,8 +24,7 @@ class InstanceNormalization(layers.Layer):
     """Give each channel of each image zero mean and unit variance, then scale and shift.
 
     Written out in four operations, because ``GroupNormalization`` exports to a long chain of
-    Shape, Reshape and Tile, which runs 1.8 times slower in the browser. In a train step on a CPU,
-    `_normalize_each` does the same.
+    Shape, Reshape and Tile, which runs 1.8 times slower in the browser.
 
     Source: Ulyanov, Vedaldi, Lempitsky, "Instance Normalization", 2016.
     """
@@ -40,8 +38,6 @@ class InstanceNormalization(layers.Layer):
         self.shift = self.add_weight(name="shift", shape=(shape[-1],), initializer="zeros")
 
     def call(self, x):
-        if _normalizes_each(x):
-            return _normalize_each(x, self.scale, self.shift, self.epsilon)
         # In 16 bits the sum over 128 x 128 pixels would lose its last digits.
         wide = ops.cast(x, "float32")
         mean = ops.mean(wide, axis=(1, 2), keepdims=True)
@@ -54,34 +50,6 @@ class InstanceNormalization(layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "epsilon": self.epsilon}
-
-
-def _normalizes_each(x) -> bool:
-    """Return whether `_normalize_each` can replace the chain, and is the faster one."""
-    batch, *rest = x.shape
-    # A graph to export has one image, or leaves open how many.
-    if not tf.inside_function() or None in x.shape or batch == 1:
-        return False
-    # oneDNN's fast kernel takes 16 channels at a time; its other one is slower than the chain. On
-    # few values, the many operations cost more than they save.
-    fast = rest[-1] % 16 == 0 and math.prod(rest) >= 1 << 16
-    return fast and not tf.config.list_physical_devices("GPU")
-
-
-def _normalize_each(x, scale, shift, epsilon: float):
-    """Normalize image by image: batch normalization of one image is instance normalization.
-
-    TensorFlow has that as one operation, with a gradient of its own: 3 to 4 times as fast as the
-    chain of operations and its gradients.
-    """
-    scale, shift = tf.cast(scale, "float32"), tf.cast(shift, "float32")
-    each = [
-        tf.raw_ops.FusedBatchNormV3(
-            x=image, scale=scale, offset=shift, mean=[], variance=[], epsilon=epsilon
-        ).y
-        for image in tf.split(x, x.shape[0])
-    ]
-    return tf.concat(each, axis=0)
 
 
 @tf.custom_gradient
