@@ -238,6 +238,24 @@ def test_a_resumed_run_ends_with_bitwise_the_same_weights(split, tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("network", networks.NETWORKS)
+def test_at_full_size_two_equal_trainings_end_with_bitwise_the_same_weights(network):
+    """Some operations add up in the order in which threads come; small images do not show it."""
+    rng = np.random.default_rng(0)
+    pairs = [tf.constant(rng.uniform(-1, 1, (4, 128, 128, 3)), tf.float32) for _ in range(2)]
+    ends = []
+    for _ in range(2):
+        models = training.build_models(network, 128, dtype=training.pick_dtype())
+        recipe = RECIPES[network]
+        step = training.make_train_step(models, training.make_optimizers(models, recipe), recipe)
+        for index in range(3):
+            step(*pairs, tf.constant([0, index]))
+        ends.append([value for model in models for value in values(model)])
+    for first, second in zip(*ends, strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
 def test_a_run_starts_with_the_networks_of_another_and_resumes_with_its_own(split, tmp_path):
     other = Run(tmp_path / "other", settings(), split, dtype="float32")
     other.train(steps=1, progress=False)
