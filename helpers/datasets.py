@@ -226,14 +226,14 @@ def read_attributes(path: Path) -> AttributeTable:
                 f"{path}, line {number}: {name[:60]!r} stands in line {seen[name]} already."
             )
         seen[name] = number
-        values.extend(map("1".__eq__, row))
+        values += "".join(row).replace("-1", "0").encode()
     if counted and first[0].lstrip("0") != str(len(seen)):
         raise DataError(
             f"{path}: line 1 promises {first[0][:20]} photos, but {len(seen)} rows follow. "
             "The file may be cut off; fetch it again."
         )
-    table = np.frombuffer(values, np.int8).reshape(len(seen), len(columns)) * 2 - 1
-    return AttributeTable(list(seen), columns, table.astype(np.int8))
+    present = np.frombuffer(values, np.uint8).reshape(len(seen), len(columns)) == ord("1")
+    return AttributeTable(list(seen), columns, np.where(present, np.int8(1), np.int8(-1)))
 
 
 def _read_lines(path: Path) -> list[tuple[int, str]]:
@@ -246,7 +246,9 @@ def _read_lines(path: Path) -> list[tuple[int, str]]:
         raise DataError(f"{path} can't be read: {explain(error)}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not text in UTF-8: {error}. Fetch it again.") from error
-    return [(n, line) for n, line in enumerate(text.splitlines(), 1) if _words(line)]
+    # Not `if _words(line)`: that made all words of a large table twice.
+    lines = enumerate(text.splitlines(), 1)
+    return [(n, line) for n, line in lines if line.replace(",", " ").strip()]
 
 
 def _words(line: str) -> list[str]:
