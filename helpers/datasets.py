@@ -35,8 +35,8 @@ PARTS = ("train", "validation", "test")
 SIDES = ("without", "with")
 SHORT_NAMES = {"glasses": "Eyeglasses", "hat": "Wearing_Hat"}
 DRAWN = "drawn"
-# What `dress` adds to a split's origin.
-DRESSED = {"hat": ", with drawn hats", "glasses": ", with drawn glasses"}
+DRESSED = ", with drawn "  # `dress` adds this to a split's origin, and one of
+WORN = {"hat": "hats", "glasses": "glasses"}
 CELEBA_SIZE = (178, 218)  # width, height of an aligned photo
 CELEBA_TOP = 20  # the face crop is rows 20..198 of it
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
@@ -465,7 +465,7 @@ def dress(split: Split) -> Split:
         If it is not photos, split by hats or by glasses.
     """
     attribute = short_name(split.attribute)
-    if split.source == DRAWN or attribute not in DRESSED:
+    if split.source == DRAWN or attribute not in WORN:
         raise DataError(
             f"Only hats and glasses can be drawn on, and only on photos; this is {split.attribute} "
             f"of {split.origin}. Leave --dress out, or give --attribute hat or glasses and the "
@@ -476,7 +476,8 @@ def dress(split: Split) -> Split:
         for part in PARTS
         for side, bare in zip(SIDES, [split.items[part, "without"]] * 2, strict=True)
     }
-    return replace(split, items=items, origin=split.origin + DRESSED[attribute], paired=True)
+    origin = split.origin + DRESSED + WORN[attribute]
+    return replace(split, items=items, origin=origin, paired=True)
 
 
 # --- one interface --------------------------------------------------------------------------

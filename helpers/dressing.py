@@ -28,12 +28,13 @@ COLOURS = (
 EDGE = -23.0  # where the hat meets the forehead, above the eyes
 HEAD = SimpleNamespace(width=30.0, top=46.0)
 HALVES = (32.0, 40.0)  # of the hat, for flat hair and for much of it
-# Lightness of the hair, and the frame: black and square under black hair, red and round under fair.
+# Lightness of the hair, and the frame's colour, half width, half height, squareness and thickness:
+# black and square under black hair, red and round under fair.
 FRAMES = (
-    (0.12, {"colour": (20, 18, 20), "rx": 10.9, "ry": 8.0, "power": 3.6, "rim": 2.3}),
-    (0.30, {"colour": (64, 34, 22), "rx": 10.7, "ry": 8.5, "power": 3.1, "rim": 2.1}),
-    (0.45, {"colour": (120, 62, 30), "rx": 10.5, "ry": 9.0, "power": 2.6, "rim": 2.0}),
-    (0.62, {"colour": (112, 34, 44), "rx": 10.4, "ry": 9.3, "power": 2.3, "rim": 1.9}),
+    (0.12, (20, 18, 20), (10.9, 8.0, 3.6, 2.3)),
+    (0.30, (64, 34, 22), (10.7, 8.5, 3.1, 2.1)),
+    (0.45, (120, 62, 30), (10.5, 9.0, 2.6, 2.0)),
+    (0.62, (112, 34, 44), (10.4, 9.3, 2.3, 1.9)),
 )
 TEMPLES = SimpleNamespace(width=27.6)  # so far the arms can be seen: from in front, hardly at all
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
@@ -88,33 +89,25 @@ def _put_on_glasses(canvas: Canvas, light: SimpleNamespace, hair: np.ndarray) ->
 PUT_ON = {"hat": _put_on_hat, "glasses": _put_on_glasses}
 
 
-def _lightness(hair: np.ndarray) -> float:
-    return float(np.sqrt(LUMINANCE @ hair))
+def _suiting(hair: np.ndarray, table: tuple, column: int) -> list[float]:
+    """Return what stands in a column of `COLOURS` or `FRAMES`, between the two nearest rows."""
+    lightness = float(np.sqrt(LUMINANCE @ hair))
+    stops = [row[0] for row in table]
+    values = zip(*(row[column] for row in table), strict=True)
+    return [float(np.interp(lightness, stops, each)) for each in values]
 
 
 def _glasses(person, hair: np.ndarray) -> SimpleNamespace:
     """Return the glasses for this hair: nothing about them is left to chance."""
-    stops, frames = zip(*FRAMES, strict=True)
-    lightness = _lightness(hair)
-
-    def between(name):
-        values = np.array([frame[name] for frame in frames], np.float32).reshape(len(stops), -1)
-        return [float(np.interp(lightness, stops, channel)) for channel in values.T]
-
-    rx, ry, power, rim = (between(name)[0] for name in ("rx", "ry", "power", "rim"))
+    rx, ry, power, rim = _suiting(hair, FRAMES, 2)
     rolled = accessories.roll_glasses(np.random.default_rng(0), person)
-    fixed = {
-        "kind": "thick plastic",
-        "outline": "soft square",
-        "tortoise": False,
-        "colour": linear(*between("colour")),
-        # Around the eyes, whose distance is the same on all crops.
-        **{"rx": rx, "ry": ry, "power": power, "rim": rim, "x": 14.1, "y": 1.8},
-        # Lenses that one looks through: the eyes are the person.
-        **{"dark": 0.03, "fade": 0.3, "mirror": 0.1, "streak": -4.0},
-        **{"coating": linear(200, 215, 225), "shine": 0.05},
-    }
-    return SimpleNamespace(**{**vars(rolled), **fixed})
+    shape = {"kind": "thick plastic", "outline": "soft square", "power": power, "rim": rim}
+    place = {"rx": rx, "ry": ry, "x": 14.1, "y": 1.8}  # around the eyes, as far apart on all crops
+    paint = {"colour": linear(*_suiting(hair, FRAMES, 1)), "tortoise": False, "shine": 0.05}
+    # One looks through the lenses: the eyes are the person.
+    lenses = {"dark": 0.03, "fade": 0.3, "mirror": 0.1, "streak": -4.0}
+    lenses |= {"coating": linear(200, 215, 225)}
+    return SimpleNamespace(**{**vars(rolled), **shape, **place, **paint, **lenses})
 
 
 def _mean(image: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
@@ -168,17 +161,11 @@ def _head_half(canvas: Canvas, matte: np.ndarray) -> float:
 
 def _hat(person, hair: np.ndarray, half: float) -> SimpleNamespace:
     """Return the hat for this hair and head: nothing about it is left to chance."""
-    lightness = _lightness(hair)
-    stops = [stop for stop, _, _ in COLOURS]
-
-    def between(index):
-        channels = zip(*(colours[index] for colours in COLOURS), strict=True)
-        return linear(*(np.interp(lightness, stops, channel) for channel in channels))
-
+    colour, ribbon = (linear(*_suiting(hair, COLOURS, column)) for column in (1, 2))
     hat = accessories.roll_hat(np.random.default_rng(0), person, HAT)
     wider = half / HALVES[0]
     fixed = {"y": EDGE, "half": half, "tall": wider**0.5, "brim": wider, "tilt": 0.0, "lean": 1}
-    return SimpleNamespace(**{**vars(hat), **fixed, "colour": between(1), "other": between(2)})
+    return SimpleNamespace(**{**vars(hat), **fixed, "colour": colour, "other": ribbon})
 
 
 def _press_hair(canvas: Canvas, hat, matte: np.ndarray, behind: np.ndarray) -> None:

@@ -862,9 +862,7 @@ class Run:
 
     def card(self, direction: str) -> dict:
         """Return what a weights file says about itself."""
-        photos = self.split.origin
-        for drawn in datasets.DRESSED.values():
-            photos = photos.removesuffix(drawn)
+        photos = self.split.origin.partition(datasets.DRESSED)[0]
         return {
             "attribute": datasets.short_name(self.settings.attribute),
             "direction": direction,
