@@ -119,6 +119,13 @@ def test_what_is_no_crop_is_refused():
         dressing.dress(np.zeros((128, 128, 3), np.uint8), "beard")
 
 
+@pytest.mark.parametrize("attribute", ["hat", "glasses"])
+def test_a_dressed_item_wears_what_its_split_is_about(celeba, attribute):
+    split = datasets.dress(open_split(celeba, attribute))
+    bare, worn = (datasets.read_images(split, "train", side, 64, 4) for side in datasets.SIDES)
+    np.testing.assert_array_equal(worn, [dressing.dress(image, attribute) for image in bare])
+
+
 def test_a_dressed_split_shows_each_photo_on_both_sides(celeba):
     split = datasets.dress(open_split(celeba, "hat"))
     for without, with_ in datasets.pair_stream(split, 64, 4).take(4):

@@ -149,7 +149,9 @@ def test_mutated_attribute_files(tmp_path, tried):
     assert min(seen.values()) > INPUTS // 20
 
 
-@pytest.mark.parametrize("form", ["kaggle", "kaggle nested", "crlf", "bom", "tabs", "old mac"])
+@pytest.mark.parametrize(
+    "form", ["kaggle", "kaggle nested", "crlf", "bom", "tabs", "old mac", "empty lines"]
+)
 def test_other_forms_of_the_attribute_file_give_the_same_split(celeba, form):
     expected = datasets.open_split(celeba, "Eyeglasses")
     table = celeba / "list_attr_celeba.txt"
@@ -168,6 +170,7 @@ def test_other_forms_of_the_attribute_file_give_the_same_split(celeba, form):
             "bom": "\ufeff" + text,
             "tabs": text.replace(" ", "\t"),
             "old mac": text.replace("\n", "\r"),
+            "empty lines": text.replace("\n", "\n\n , ,\t\n"),  # as a spreadsheet leaves them
         }
         table.write_bytes(changed[form].encode())
     if form == "kaggle nested":

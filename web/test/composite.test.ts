@@ -1,7 +1,7 @@
 import { expect, it, vi } from "vitest";
 
 import { apply, type Patch, type Similarity } from "../src/align";
-import { addResidual, atStrength } from "../src/composite";
+import { addResidual, atStrength, opacity } from "../src/composite";
 
 const SIZE = 32;
 const [WIDTH, HEIGHT] = [90, 80];
@@ -52,6 +52,30 @@ it.each([0.3, 1, 1.5])("leaves no pixel out that changes, at strength %d", (stre
   expect(changed.length).toBeGreaterThan(500);
   expect(changed.length).toBeLessThan(0.5 * WIDTH * HEIGHT * 3);
   expect(ours.pixels.data).toEqual(whole.pixels.data);
+});
+
+it("sums up each window's opacity as if it were alone", () => {
+  const noise = (i: number) => Math.abs(Math.sin(i * 78.233) * 43758.5453) % 1;
+  const crop = Float32Array.from({ length: SIZE * SIZE * 3 }, (_, i) => 2 * noise(i) - 1);
+  const residual = crop.map((own, i) => (i % 97 < 60 ? noise(i >> 6) * (0.2 - own) : 0));
+  const found = opacity(crop, residual, SIZE);
+  const inside = (i: number) => Math.min(Math.max(i, 0), SIZE - 1);
+  for (let i = 0; i < SIZE * SIZE; i++) {
+    const window = Array.from({ length: 81 }, (_, k) => {
+      const row = inside(Math.floor(i / SIZE) + Math.floor(k / 9) - 4);
+      return 3 * (row * SIZE + inside((i % SIZE) + (k % 9) - 4));
+    });
+    const mean = (of: (at: number) => number) => window.reduce((sum, at) => sum + of(at), 0) / 81;
+    let [covariance, variance, strongest] = [0, 0, 0];
+    for (let c = 0; c < 3; c++) {
+      const own = mean((at) => crop[at + c]);
+      covariance += mean((at) => crop[at + c] * residual[at + c]) - own * mean((at) => residual[at + c]);
+      variance += mean((at) => crop[at + c] ** 2) - own ** 2;
+      strongest = Math.max(strongest, mean((at) => Math.abs(residual[at + c])));
+    }
+    const slope = Math.min(1, Math.max(0, -covariance / (variance + 0.003)));
+    expect(found[i]).toBeCloseTo(slope * Math.min(1, 10 * strongest), 5);
+  }
 });
 
 it("reads nothing of a residual where there is nothing", () => {

@@ -1,6 +1,9 @@
-import { expect, test } from "vitest";
+import type { GraphModel } from "@tensorflow/tfjs-converter";
+import { setBackend, tensor } from "@tensorflow/tfjs-core";
+import "@tensorflow/tfjs-backend-cpu";
+import { expect, test, vi } from "vitest";
 
-import { decode } from "../src/detect";
+import { decode, type Face } from "../src/detect";
 
 /** What the network gives where it sees nothing: scores far below zero. */
 function nothing(): Float32Array[] {
@@ -55,4 +58,33 @@ test("boxes that overlap become one, weighted by score; others stay apart", () =
   expect(faces).toHaveLength(2);
   expect(faces[0].centre.x).toBeCloseTo(157, 4);
   expect(faces[1].score).toBeLessThan(faces[0].score);
+});
+
+test("a face that is known is not measured again", async () => {
+  const context = {
+    resetTransform() {},
+    setTransform() {},
+    fillRect() {},
+    drawImage() {},
+    getImageData: () => ({ data: new Uint8ClampedArray(256 * 256 * 4) }),
+  };
+  vi.stubGlobal("OffscreenCanvas", class { getContext = () => context; });
+  vi.resetModules(); // the canvas is made with the module
+  const { detect } = await import("../src/detect");
+  await setBackend("cpu");
+  const numbers = nothing();
+  see(numbers, (7 * 16 + 7) * 2, 3);
+  const execute = vi.fn(() => numbers.map((each) => tensor(each)));
+  const detector = { execute } as unknown as GraphModel;
+  const picture = { width: 256, height: 256 } as unknown as ImageBitmap;
+  const look = async (known: Face[]) => {
+    execute.mockClear();
+    const faces = await detect(detector, picture, false, known);
+    return { faces, looks: execute.mock.calls.length };
+  };
+  const first = await look([]);
+  expect(first).toMatchObject({ faces: { length: 1 }, looks: 2 });
+  expect(await look(first.faces)).toEqual({ faces: [], looks: 1 });
+  const elsewhere = { ...first.faces[0], centre: { x: 20, y: 230 } };
+  expect(await look([elsewhere])).toMatchObject({ faces: { length: 1 }, looks: 2 });
 });
