@@ -326,9 +326,9 @@ def check(question: str, expected, got, tolerance: float = 1e-3) -> None:
     question : str
         What was asked, in a few words.
     expected, got : object
-        Floats and arrays are right within `tolerance` of the expected; whole numbers, and all else,
-        when they read the same. A function without arguments, as `got`, is called here: an
-        exercise that is not solved yet must not stop the cells below it.
+        Floats and arrays are right within `tolerance` of the expected; whole numbers when they are
+        equal, be it as floats; all else when it reads the same. A function without arguments, as
+        `got`, is called here: an exercise that is not solved yet must not stop the cells below it.
     """
     expected, got = _plain(expected), _plain(got)
     sign = "✓" if _same(expected, got, tolerance) else "…"
@@ -347,7 +347,9 @@ def _plain(value):
 
 def _same(expected, got, tolerance: float) -> bool:
     if isinstance(expected, int):
-        return str(got) == str(expected)
+        # 980 / 5 * 100 is a float and right; a count is exact all the same.
+        whole = isinstance(got, float | np.floating) and float(got).is_integer()
+        return str(int(got) if whole else got) == str(expected)
     try:
         return np.shape(expected) == np.shape(got) and np.allclose(
             np.asarray(got, float), np.asarray(expected, float), rtol=tolerance, atol=1e-6

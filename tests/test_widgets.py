@@ -165,6 +165,9 @@ def test_weighted_parts_shows_products_and_their_sum():
         (524544, 524545, False),  # a count is exact
         (524544, 520000, False),
         (524544, None, False),
+        (19600, 980 / 5 * 100, True),  # a division makes a float
+        (19600, 19600.4, False),
+        (19600, float("nan"), False),
         (1.0986, np.float32(1.09861), True),
         (np.array([1.0, 2.0]), [1.0, 2.0], True),
         (np.array([1.0, 2.0]), [1.0], False),
