@@ -176,12 +176,13 @@ def train(
         ),
     ] = None,
     dress: Annotated[
-        bool,
+        Direction | None,
         typer.Option(
-            "--dress",
-            help="Draw hats or glasses on the photos without, instead of those with.",
+            help="Draw hats or glasses on the photos without, so that the true edit is known. add: "
+            "what suits each face, instead of the photos with. remove: any kind, beside them. Only "
+            "the generator of that direction is meant to be used. \\[default: draw nothing]",
         ),
-    ] = False,
+    ] = None,
     preview_every: Annotated[int, typer.Option(min=1, help="Steps between previews.")] = 100,
     cache: Annotated[
         float | None,
@@ -215,7 +216,7 @@ def train(
     source = data or datasets.default_data()
     opened = datasets.open_split(source, attribute, seed=seed, images=images)
     if dress:
-        opened = datasets.dress(opened)
+        opened = datasets.dress(opened, dress.value)
     if source == datasets.DRAWN:
         datasets.draw_ahead(opened, size, CACHE)
     elif cache:
@@ -231,7 +232,7 @@ def train(
         images=images,
         start=start and Path(os.path.abspath(start)).name,
         warm_up=training.WARM_UP if start and training.holds_weights_alone(start) else 0,
-        dress=dress,
+        dress=dress and dress.value,
     )
     if steps is None and minutes is None:
         minutes = 45

@@ -35,8 +35,7 @@ PARTS = ("train", "validation", "test")
 SIDES = ("without", "with")
 SHORT_NAMES = {"glasses": "Eyeglasses", "hat": "Wearing_Hat"}
 DRAWN = "drawn"
-DRESSED = ", with drawn "  # `dress` adds this to a split's origin, and one of
-WORN = {"hat": "hats", "glasses": "glasses"}
+WORN = {"hat": "hats", "glasses": "glasses"}  # what `dress` can draw
 CELEBA_SIZE = (178, 218)  # width, height of an aligned photo
 CELEBA_TOP = 20  # the face crop is rows 20..198 of it
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
@@ -70,6 +69,7 @@ class Dressed(NamedTuple):
 
     photo: Path
     attribute: str
+    seed: int | None = None  # of one of any kind; None: the one that suits the face
 
 
 Item = Path | Drawn | Dressed
@@ -91,13 +91,12 @@ class Split:
         From the name of each item that could not be read to the reason.
     origin : str
         What the data is, for the cards of weights: "CelebA", "drawn faces", "the photos in NAME".
+    drawn_on : str
+        What `dress` drew on photos, for the cards; "" for nothing.
     known : AttributeTable or None
         All that CelebA's attribute file says of the photos.
     crops : Crops or None
         Where the stream keeps face crops, so that each photo is decoded once.
-    paired : bool
-        Image i of a part shows on both sides the same photo, with and without: training may
-        compare an edit with the truth.
     """
 
     attribute: str
@@ -105,9 +104,9 @@ class Split:
     items: dict[tuple[str, str], list[Item]]
     unreadable: dict[str, str] = field(default_factory=dict)
     origin: str = "photos"
+    drawn_on: str = ""
     known: "AttributeTable | None" = None
     crops: "Crops | None" = None
-    paired: bool = False
 
     def name(self, item: Item) -> str:
         """Return what messages call an item: a photo's path in the dataset, fit to be shown."""
@@ -456,8 +455,14 @@ def _drawn_path(folder: Path, item: Drawn) -> Path:
 # --- drawn hats and glasses on photos -------------------------------------------------------
 
 
-def dress(split: Split) -> Split:
-    """Return a split whose people with are those without, a drawn hat or glasses on: true pairs.
+def dress(split: Split, direction: str) -> Split:
+    """Return a split in which drawn hats or glasses are on the photos without: true pairs.
+
+    Parameters
+    ----------
+    direction : {"add", "remove"}
+        What is to be learned. To add, the one that suits the face stands in for all photos with; to
+        remove, one of any kind stands beside them.
 
     Raises
     ------
@@ -471,13 +476,16 @@ def dress(split: Split) -> Split:
             f"of {split.origin}. Leave --dress out, or give --attribute hat or glasses and the "
             "photos' folder."
         )
-    items = {
-        (part, side): [Dressed(item, attribute) for item in bare] if side == "with" else bare
-        for part in PARTS
-        for side, bare in zip(SIDES, [split.items[part, "without"]] * 2, strict=True)
-    }
-    origin = split.origin + DRESSED + WORN[attribute]
-    return replace(split, items=items, origin=origin, paired=True)
+    any_kind = direction == "remove"
+    items = dict(split.items)
+    for part in PARTS:
+        dressed = [
+            Dressed(photo, attribute, seed if any_kind else None)
+            for seed, photo in enumerate(split.items[part, "without"])
+        ]
+        items[part, "with"] = dressed + (split.items[part, "with"] if any_kind else [])
+    drawn_on = f"{WORN[attribute]} of any kind" if any_kind else f"{WORN[attribute]} that suit"
+    return replace(split, items=items, drawn_on=drawn_on)
 
 
 # --- one interface --------------------------------------------------------------------------
@@ -615,7 +623,7 @@ def read_image(item: Item, size: int, cache: Path | None = None) -> np.ndarray:
     if isinstance(item, Dressed):
         from . import dressing
 
-        return dressing.dress(read_image(item.photo, size), item.attribute)
+        return dressing.dress(read_image(item.photo, size), item.attribute, item.seed)
     square = square_crop(open_photo(item))
     return np.asarray(square.resize((size, size), Image.Resampling.LANCZOS, reducing_gap=3))
 
@@ -746,35 +754,46 @@ class _Pairs:
 
     "with" is shuffled; beside each goes somebody without who shares the `CONFOUNDERS`, or as many
     of them, from the first on, as anybody does. Where the data knows none, it is whoever comes next
-    in a shuffle of their own. In a paired split it is the same photo, mirrored or not.
+    in a shuffle of their own. Beside a `Dressed` photo goes that photo, mirrored or not; where
+    there are such and others, they take turns.
     """
 
     def __init__(self, split: Split, part: str, seed: int):
         without, with_ = (split.items[part, side] for side in SIDES)
-        self.seed, self.paired = seed, split.paired
-        self.without, self.with_ = _Order(len(without), seed, 0), _Order(len(with_), seed, 1)
-        columns = split.known.columns if split.known and not split.paired else []
+        self.seed, self.without = seed, _Order(len(without), seed, 0)
+        photos = {item: place for place, item in enumerate(without)}
+        self.twins = {
+            place: photos[item.photo]
+            for place, item in enumerate(with_)
+            if isinstance(item, Dressed)
+        }
+        others = [place for place in range(len(with_)) if place not in self.twins]
+        self.kinds = [places for places in (list(self.twins), others) if places]
+        self.orders = [_Order(len(places), seed, 1) for places in self.kinds]
+        self.partners: dict[int, list[int] | None] = {}
+        columns = split.known.columns if split.known else []
         apart = (split.attribute, *COVERED.get(split.attribute, ()))
         shared = [c for c in CONFOUNDERS if c in columns and c not in apart]
-        self.partners: list[list[int] | None] = [None] * len(with_)
-        if shared:
-            of_without, of_with = (
+        if shared and others:
+            of_without, of_others = (
                 list(map(tuple, split.known.of(items, shared).tolist()))
-                for items in (without, with_)
+                for items in (without, [with_[place] for place in others])
             )
             places: dict[tuple, list[int]] = {}
             for place, traits in enumerate(of_without):
                 for count in range(1, len(shared) + 1):
                     places.setdefault(traits[:count], []).append(place)
-            for place, traits in enumerate(of_with):
+            for place, traits in zip(others, of_others, strict=True):
                 prefixes = (traits[:count] for count in range(len(shared), 0, -1))
                 self.partners[place] = next((places[p] for p in prefixes if p in places), None)
 
     def __call__(self, position: int) -> list[tuple[int, bool]]:
-        place, mirrored = self.with_(position)
-        if self.paired:
-            return [(place, mirrored)] * 2
-        partners = self.partners[place]
+        turn, kind = divmod(position, len(self.kinds))
+        place, mirrored = self.orders[kind](turn)
+        place = self.kinds[kind][place]
+        if place in self.twins:
+            return [(self.twins[place], mirrored), (place, mirrored)]
+        partners = self.partners.get(place)
         if not partners:
             return [self.without(position), (place, mirrored)]
         generator = np.random.default_rng([self.seed, len(SIDES), position])
@@ -793,8 +812,9 @@ def pair_stream(
     flip: bool = True,
     cache: Path | None = None,
     share: tuple[int, int] = (0, 1),
+    tell_truth: bool = False,
 ):
-    """Stream batches of unpaired images from disk: ``(without, with)``, shuffled without end.
+    """Stream batches of images from disk: ``(without, with)``, shuffled without end.
 
     Where the data knows the `CONFOUNDERS`, each image without is of somebody who shares them with
     the one with beside it.
@@ -814,11 +834,15 @@ def pair_stream(
         Mirror every second image.
     share : tuple of two int
         Which of how many equal shares of each batch to read, for one of several machines.
+    tell_truth : bool
+        Also say where the image beside is what an edit should be.
 
     Returns
     -------
     tf.data.Dataset
-        Of two float32 tensors (batch, size, size, 3) in [-1, 1]; of a share, that share of them.
+        Of two float32 tensors (batch, size, size, 3) in [-1, 1]; of a share, that share of them. If
+        `tell_truth`, also of one of shape (2, batch): in its first row 1 where the image with is
+        the true edit of the one without, in its second 1 where it is the other way round, else 0.
     """
     import tensorflow as tf
 
@@ -828,6 +852,10 @@ def pair_stream(
 
     index, shares = share
     rows = batch // shares
+    # Of any kind is one answer out of many to "add", but to take it off there is one.
+    pairs = [isinstance(item, Dressed) for item in sides[1]]
+    suiting = [pair and item.seed is None for pair, item in zip(pairs, sides[1], strict=True)]
+    known = np.float32([suiting, pairs])
 
     def positions() -> Iterator[list]:
         pairs = _Pairs(split, part, seed)
@@ -854,7 +882,7 @@ def pair_stream(
         both = tf.numpy_function(load, [chosen], (tf.float32, tf.float32), stateful=False)
         for images in both:
             images.set_shape((rows, size, size, 3))
-        return tuple(both)
+        return (*both, tf.gather(known, chosen[:, 1, 0], axis=1)) if tell_truth else tuple(both)
 
     stream = tf.data.Dataset.from_generator(
         positions, output_signature=tf.TensorSpec((rows, len(SIDES), 2), tf.int64)

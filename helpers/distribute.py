@@ -97,7 +97,7 @@ class Team:
         return self.strategy.scope() if self.strategy else contextlib.nullcontext()
 
     def step(self, replica_step: Callable) -> Callable:
-        """Return ``(without, with, seed) -> losses`` that runs a step on every replica.
+        """Return ``(without, with, seed[, known]) -> losses`` that runs a step on every replica.
 
         It takes the rows of this worker and gives the losses of the global batch. One device runs
         `replica_step` as it is.
@@ -108,15 +108,16 @@ class Team:
         # Replicas meet inside the step, which they can't from a compiled step of their own.
         replica_step = getattr(replica_step, "python_function", replica_step)
 
-        def own_step(without, with_, seed):
+        def own_step(without, with_, seed, *known):
             place = tf.distribute.get_replica_context().replica_id_in_sync_group % local
             with tf.device("CPU:0"):  # so that a GPU is sent its own rows alone
                 own = [tf.stack(tf.split(images, local))[place] for images in (without, with_)]
-            return replica_step(*own, seed)
+                known = [tf.stack(tf.split(rows, local, axis=1))[place] for rows in known]
+            return replica_step(*own, seed, *known)
 
         @tf.function
-        def step(without, with_, seed):
-            report = self.strategy.run(own_step, (without, with_, seed))
+        def step(*batch):
+            report = self.strategy.run(own_step, batch)
             return {n: self.strategy.reduce("MEAN", v, axis=None) for n, v in report.items()}
 
         return step

@@ -7,6 +7,9 @@ and a lens that is half tinted. The drawn hats and glasses of `helpers/accessori
 Here one is put on the photo of somebody without, lit as the face is, and what it looks like goes
 with the hair; hair that a hat would cover or press flat gives way to the background. All of that
 can be seen in the photo, so that a generator can learn to choose as we do. Notebook 11 tells more.
+
+To take hats or glasses off is another matter: those of this world are of every kind. So `dress`
+also draws any, by a seed, as unlike each other as they go; and what is under them is known.
 """
 
 from types import SimpleNamespace
@@ -15,7 +18,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from . import accessories
-from .drawing import FRAME, Canvas, linear, ramp
+from .drawing import FRAME, Canvas, ellipse, linear, ramp
 from .people import EYE_Y
 
 HAT = "fedora"  # both judges take it for a hat on every photo that we tried, and caps on 19 of 20
@@ -37,17 +40,22 @@ FRAMES = (
     (0.62, (112, 34, 44), (10.4, 9.3, 2.3, 1.9)),
 )
 TEMPLES = SimpleNamespace(width=27.6)  # so far the arms can be seen: from in front, hardly at all
+CENTRE = (FRAME / 2 - 0.15, EYE_Y)  # between the eyes of every crop
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
+# How often a hat of each kind is drawn where any may be: as often as one meets them, nearly.
+KINDS = {"cap": 0.2, "fedora": 0.2, "beanie": 0.2, "cowboy": 0.1, "beret": 0.08}
+KINDS |= {"headscarf": 0.08, "bucket": 0.08, "straw": 0.06}
 
 
-def dress(photo: np.ndarray, attribute: str) -> np.ndarray:
+def dress(photo: np.ndarray, attribute: str, seed: int | None = None) -> np.ndarray:
     """Return an aligned face crop with a hat or glasses on, uint8 (size, size, 3) as it was.
-
-    The same photo gets the same ones.
 
     Parameters
     ----------
     attribute : {"hat", "glasses"}
+    seed : int or None
+        None puts on what suits the face: the same photo gets the same. A number chooses among all
+        kinds, colours, patterns and ways to wear them.
 
     Raises
     ------
@@ -59,18 +67,30 @@ def dress(photo: np.ndarray, attribute: str) -> np.ndarray:
     if attribute not in PUT_ON:
         raise ValueError(f"Expected one of {', '.join(PUT_ON)}, not {attribute!r}.")
     bare = np.square(photo.transpose(2, 0, 1).astype(np.float32) / 255)
-    canvas = Canvas(len(photo), (FRAME / 2 - 0.15, EYE_Y), 1.0, 0.0)
-    canvas.image[:] = bare
     hair = _mean(bare, (44, 22, 84, 34))
-    PUT_ON[attribute](canvas, _light(bare), hair)
+    if seed is None:
+        canvas = _canvas(bare)
+        PUT_ON[attribute](canvas, _light(bare), hair)
+        worn = canvas.image
+    else:
+        worn = PUT_ON_ANY[attribute](bare, hair, np.random.default_rng(seed))
     # Only what was painted changes, to the bit; the rest never goes through a square and a root.
-    change = (np.sqrt(np.maximum(canvas.image, 0)) - np.sqrt(bare)).transpose(1, 2, 0)
+    change = (np.sqrt(np.maximum(worn, 0)) - np.sqrt(bare)).transpose(1, 2, 0)
     dressed = photo + np.rint(change * 255)
     return np.clip(dressed, 0, 255).astype(np.uint8)
 
 
-def _person(light: SimpleNamespace, head: SimpleNamespace) -> SimpleNamespace:
-    return SimpleNamespace(pose=SimpleNamespace(yaw=0.0, pitch=0.0), light=light, head=head)
+def _canvas(bare: np.ndarray) -> Canvas:
+    """Return a copy of the photo to paint on, with the coordinates of a face from in front."""
+    canvas = Canvas(bare.shape[-1], CENTRE, 1.0, 0.0)
+    canvas.image[:] = bare
+    return canvas
+
+
+def _person(
+    light: SimpleNamespace, head: SimpleNamespace, yaw: float = 0.0, pitch: float = 0.0
+) -> SimpleNamespace:
+    return SimpleNamespace(pose=SimpleNamespace(yaw=yaw, pitch=pitch), light=light, head=head)
 
 
 def _put_on_hat(canvas: Canvas, light: SimpleNamespace, hair: np.ndarray) -> None:
@@ -176,6 +196,160 @@ def _press_hair(canvas: Canvas, hat, matte: np.ndarray, behind: np.ndarray) -> N
     soft = Image.fromarray((255 * matte * (around & (y < above))).astype(np.uint8))
     soft = soft.filter(ImageFilter.GaussianBlur(1.5 / canvas.unit))
     image += (np.asarray(soft, np.float32) / 255) * (behind - image)
+
+
+# --- any kind -------------------------------------------------------------------------------
+
+
+def _put_on_any_hat(bare: np.ndarray, hair: np.ndarray, rng) -> np.ndarray:
+    """Return the photo (3, size, size), linear light, with a hat of any kind on."""
+    canvas = _worn_canvas(bare, rng, sideways=2.2, turn=0.06)
+    person = _person(_light(bare), HEAD, *_pose(rng))
+    plain = _canvas(bare)
+    matte, behind = _hair_matte(plain, hair)
+    hat = _any_hat(rng, person, _head_half(plain, matte) / canvas.scale)
+    if rng.random() < 0.8:  # some hats just sit on the hair
+        _press_hair(plain, _seen_from_in_front(hat, canvas), matte, behind)
+    own, through = _layer(canvas, lambda: accessories.draw_hat(canvas, person, hat))
+    own = own * _cloth(rng, canvas)
+    if rng.random() < 0.65:  # photos end there, and CelebA goes on with their mirror image
+        size = bare.shape[-1]
+        end = int(rng.integers(3, 30) * size / FRAME)
+        rows = np.arange(size)
+        rows[:end] = 2 * end - 1 - rows[:end]
+        own, through = own[:, rows], through[:, rows]
+    return _photographed(bare, plain.image, own, through, rng)
+
+
+def _put_on_any_glasses(bare: np.ndarray, hair: np.ndarray, rng) -> np.ndarray:
+    """Return the photo (3, size, size), linear light, with glasses of any kind on."""
+    canvas = _worn_canvas(bare, rng, sideways=0.8, turn=0.02)
+    person = _person(_light(bare), TEMPLES, *_pose(rng))
+    glasses = _any_glasses(rng, person)
+    own, through = _layer(canvas, lambda: accessories.draw_glasses(canvas, person, glasses))
+    return _photographed(bare, bare, own, through, rng)
+
+
+PUT_ON_ANY = {"hat": _put_on_any_hat, "glasses": _put_on_any_glasses}
+
+
+def _worn_canvas(bare: np.ndarray, rng, sideways: float, turn: float) -> Canvas:
+    """Return a canvas a little off the face's own: so exactly, nobody wears anything."""
+    x, y = CENTRE
+    centre = (x + float(rng.normal(0, sideways)), y + float(rng.normal(0, 0.7 * sideways)))
+    roll = float(np.clip(rng.normal(0, turn), -3 * turn, 3 * turn))
+    return Canvas(bare.shape[-1], centre, float(rng.uniform(0.95, 1.1)), roll)
+
+
+def _pose(rng) -> tuple[float, float]:
+    """Return a yaw and a pitch: faces that look a little away wear these things as well."""
+    return float(np.clip(rng.normal(0, 0.22), -0.6, 0.6)), float(rng.normal(0, 0.08))
+
+
+def _any_hat(rng, person, half: float) -> SimpleNamespace:
+    hat = accessories.roll_hat(rng, person, str(rng.choice(list(KINDS), p=list(KINDS.values()))))
+    half *= float(rng.uniform(0.98, 1.14))
+    if hat.brim_half:
+        hat.brim_half *= half / hat.half * float(rng.uniform(0.85, 1.1))
+    hat.half = half
+    hat.y += float(rng.uniform(-3, 9))  # to the brows
+    hat.tall *= float(rng.uniform(0.85, 1.35))
+    hat.tilt += float(rng.normal(0, 0.05))
+    chance = rng.random()
+    if chance < 0.45:  # most hats are dark
+        hat.colour = linear(*np.clip(rng.uniform(8, 62) + rng.normal(0, 6, 3), 3, 255))
+    elif chance < 0.65:
+        hat.colour = linear(*rng.integers(20, 246, 3))
+    chance = rng.random()
+    if chance < 0.3:  # tone in tone
+        hat.other = hat.colour * np.float32(rng.uniform(0.5, 1.3))
+    elif chance < 0.65:
+        hat.other = linear(*rng.integers(8, 246, 3))
+    return hat
+
+
+def _any_glasses(rng, person) -> SimpleNamespace:
+    glasses = accessories.roll_glasses(rng, person)
+    glasses.rx *= float(rng.uniform(0.95, 1.15))
+    glasses.ry *= float(rng.uniform(0.9, 1.15))
+    glasses.rim *= float(rng.uniform(0.8, 1.5))
+    chance = rng.random()
+    if chance < 0.45:  # most frames are dark
+        glasses.colour = linear(*np.clip(rng.uniform(4, 44) + rng.normal(0, 6, 3), 2, 255))
+    elif chance < 0.6:
+        glasses.colour = linear(*rng.integers(10, 220, 3))
+    if rng.random() < 0.2:  # nothing of the eyes can be seen
+        glasses.dark, glasses.fade = float(rng.uniform(0.93, 1.0)), float(rng.uniform(0, 0.15))
+        glasses.tint = linear(*np.clip(rng.uniform(4, 60) + rng.normal(0, 8, 3), 2, 255))
+        glasses.mirror *= float(rng.uniform(0, 1))
+    return glasses
+
+
+def _seen_from_in_front(hat: SimpleNamespace, canvas: Canvas) -> SimpleNamespace:
+    """Return the hat's place in the coordinates of the face, for `_press_hair`."""
+    place = {"half": hat.half * canvas.scale, "x": 0.0, "tilt": hat.tilt + canvas.sin}
+    place["y"] = hat.y * canvas.scale + canvas.centre[1] - EYE_Y
+    return SimpleNamespace(**{**vars(hat), **place})
+
+
+def _layer(canvas: Canvas, draw) -> tuple[np.ndarray, np.ndarray]:
+    """Return what is drawn as a layer: its own light, and what share of that behind it passes.
+
+    Everything is drawn with blends, so black and white behind it tell both.
+    """
+    canvas.image[:] = 0
+    draw()
+    own = canvas.image.copy()
+    canvas.image[:] = 1
+    draw()
+    return own, np.clip(canvas.image - own, 0, 1)
+
+
+def _photographed(bare, behind, own, through, rng) -> np.ndarray:
+    """Return the photo with a layer over what is behind it, as sharp and as grainy as photos are.
+
+    Where the layer lets everything pass and nothing changed behind it, it is `bare` to the bit.
+    """
+    worn = behind * through + own
+    size = bare.shape[-1]
+    blur = ImageFilter.GaussianBlur(float(rng.uniform(0, 0.8)) * size / FRAME)
+    shown = Image.fromarray(
+        np.rint(255 * np.sqrt(np.clip(worn, 0, 1))).astype(np.uint8).transpose(1, 2, 0)
+    )
+    grain = rng.normal(0, rng.uniform(0, 4), (size, size)).astype(np.float32)
+    soft = np.asarray(shown.filter(blur), np.float32).transpose(2, 0, 1) + grain
+    touched = (through < 0.999).any(axis=0) | (behind != bare).any(axis=0)
+    return np.where(touched, np.square(np.clip(soft / 255, 0, 1)), bare)
+
+
+def _cloth(rng, canvas: Canvas) -> np.ndarray:
+    """Return what a hat's light is multiplied by, (3, size, size): folds, knit, checks, a badge."""
+    size = canvas.size
+
+    def noise(cells):
+        small = rng.normal(0, 1, (cells, cells)).astype(np.float32)
+        return np.asarray(Image.fromarray(small).resize((size, size), Image.BICUBIC))
+
+    cloth = np.ones((3, size, size), np.float32)
+    for cells, most in ((6, 0.35), (14, 0.3), (40, 0.25), (90, 0.25)):
+        if rng.random() < 0.6:
+            cloth *= np.exp(noise(cells) * np.float32(rng.uniform(0, most)))
+    if rng.random() < 0.25:  # stripes, or checks
+        period, angle = rng.uniform(4, 14), rng.uniform(0, np.pi)
+        amount = rng.uniform(0.2, 0.9, 3).astype(np.float32)[:, None, None]
+        for turned in (angle, angle + np.pi / 2)[: rng.integers(1, 3)]:
+            across = canvas.x * np.float32(np.cos(turned)) + canvas.y * np.float32(np.sin(turned))
+            cloth *= 1 - amount * (np.sin(2 * np.pi * across / period) > rng.uniform(-0.3, 0.8))
+    if rng.random() < 0.4:  # a badge, letters, a flower
+        dx, dy = canvas.x - rng.normal(0, 6), canvas.y + rng.uniform(28, 48)
+        spot = ellipse(dx, dy, rng.uniform(4, 14), rng.uniform(3, 9)) < 0
+        spot = spot & (noise(int(rng.integers(14, 40))) > rng.uniform(-1, 0.3))
+        tint = rng.uniform(0.1, 4, 3).astype(np.float32)[:, None, None]
+        cloth *= np.where(spot, tint, 1)
+    return cloth
+
+
+# --- filling ----------------------------------------------------------------------------------
 
 
 def _fill(image: np.ndarray, known: np.ndarray) -> np.ndarray:

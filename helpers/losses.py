@@ -97,12 +97,14 @@ def outside_loss(residual: tf.Tensor, region: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.abs(residual) * outside) / size
 
 
-def truth_loss(edited: tf.Tensor, truth: tf.Tensor) -> tf.Tensor:
+def truth_loss(edited: tf.Tensor, truth: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
     """Return the mean absolute difference between an edit and the true one, where it is known.
+
+    `known` (batch,) is 1 for the images whose truth is known; the others count as right.
 
     Source: Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", 2017.
     """
-    return _l1(edited - truth, "mean")
+    return _l1((edited - truth) * known[:, None, None, None], "mean")
 
 
 def _l1(difference: tf.Tensor, reduction: str) -> tf.Tensor:

@@ -57,6 +57,7 @@ class Recipe:
     mask: float = 0.0
     outside: float = 0.0  # of what changes outside the attribute's region
     truth: float = 0.0  # of the distance to the true edit, where the data has it
+    spare_known: bool = False  # there, the losses of pixel, mask and outside are left out
     reduction: str = "mean"  # of the pixel and perceptual losses
     joint: bool = False
     augment: bool = False  # of everything the discriminator sees
@@ -87,6 +88,9 @@ RECIPES = {
         beta_2=0.99,
     ),
 }
+# To take off what is drawn, of any kind: it can be large, and what is under it is known. What keeps
+# edits small is needed for the real ones alone.
+REMOVE_DRAWN = {"pixel": 2.0, "mask": 0.5, "spare_known": True}
 
 
 class Models(NamedTuple):
@@ -197,6 +201,7 @@ def direction_losses(
     seed: tf.Tensor,
     region: np.ndarray | None = None,
     truth: tf.Tensor | None = None,
+    known: tf.Tensor | None = None,
 ) -> dict[str, tf.Tensor]:
     """Return the weighted loss terms of one direction, e.g. add: without to with, and back.
 
@@ -210,8 +215,8 @@ def direction_losses(
         The discriminator's classes of the edit and of the photo.
     region : np.ndarray or None
         Where the attribute may show, (size, size), as `metrics.region_mask` gives it.
-    truth : tf.Tensor or None
-        What the edits should be, if that is known.
+    truth, known : tf.Tensor or None
+        What the edits should be, and for each image 1 where that is known and 0 elsewhere.
     """
     see = (lambda x, k: augment(x, seed + k)) if recipe.augment else (lambda x, k: x)
     edited = edit(image, residual)
@@ -222,8 +227,12 @@ def direction_losses(
         "gan": recipe.gan * losses.gan_loss(logits_edited, target),
         "dual": recipe.dual * losses.dual_loss(logits_back, source),
     }
+    counted = residual
+    if recipe.spare_known and known is not None:
+        unknown = (1.0 - known)[:, None, None, None]
+        counted, mask = residual * unknown, None if mask is None else mask * unknown
     if recipe.pixel:
-        terms["pixel"] = recipe.pixel * losses.pixel_loss(residual, recipe.reduction)
+        terms["pixel"] = recipe.pixel * losses.pixel_loss(counted, recipe.reduction)
     if recipe.perceptual:
         phi_image = discriminator(image, training=False)[1]
         phi_edited = tf.split(phi, 2)[0]
@@ -238,9 +247,9 @@ def direction_losses(
     if recipe.mask:
         terms["mask"] = recipe.mask * losses.mask_loss(mask)
     if recipe.outside and region is not None:
-        terms["outside"] = recipe.outside * losses.outside_loss(residual, region)
-    if recipe.truth and truth is not None:
-        terms["truth"] = recipe.truth * losses.truth_loss(edited, truth)
+        terms["outside"] = recipe.outside * losses.outside_loss(counted, region)
+    if recipe.truth and known is not None:
+        terms["truth"] = recipe.truth * losses.truth_loss(edited, truth, known)
     return terms
 
 
@@ -250,17 +259,16 @@ def make_train_step(
     recipe: Recipe,
     region: np.ndarray | None = None,
     *,
-    paired: bool = False,
     frozen: bool = False,
-) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]:
+) -> Callable[..., dict[str, tf.Tensor]]:
     """Return the compiled step ``(without, with, seed) -> losses`` with its three updates.
 
     The order is the original's: the discriminator, generator_add, generator_remove (the two
     generators together if ``recipe.joint``). `seed` is two integers; the step's randomness
     depends on them alone. `region` is where the attribute may show, (size, size), if anybody knows.
     On a replica it takes the replica's rows of the global batch, and gives the means over those.
-    `paired` says that image i of both batches is one photo, with and without. If `frozen`, only the
-    discriminator learns.
+    A fourth argument, (2, batch), says of both directions where the other image is the true edit:
+    what `pair_stream` tells. If `frozen`, only the discriminator learns.
     """
     generator_add, generator_remove, discriminator = models
     masked = recipe.mask > 0
@@ -285,7 +293,7 @@ def make_train_step(
         update(optimizers.discriminator, tape, own, discriminator.trainable_variables)
         return loss
 
-    def one_way(image, of_image, run_back, target, source, seed, truth):
+    def one_way(image, of_image, run_back, target, source, seed, truth, known):
         residual, mask = of_image
         edited = edit(image, residual)
         if recipe.cycle_noise:
@@ -306,40 +314,41 @@ def make_train_step(
             source=source,
             seed=seed + 2,
             region=region,
-            truth=truth if paired else None,
+            truth=truth,
+            known=known,
         )
 
-    def add_terms(without, of_without, seed, truth):
-        return one_way(without, of_without, run_remove, REAL_WITH, REAL_WITHOUT, seed, truth)
+    def add_terms(without, of_without, seed, *truth):
+        return one_way(without, of_without, run_remove, REAL_WITH, REAL_WITHOUT, seed, *truth)
 
-    def remove_terms(with_, of_with, seed, truth):
-        return one_way(with_, of_with, run_add, REAL_WITHOUT, REAL_WITH, seed, truth)
+    def remove_terms(with_, of_with, seed, *truth):
+        return one_way(with_, of_with, run_add, REAL_WITHOUT, REAL_WITH, seed, *truth)
 
-    def separate_step(without, with_, seeds):
+    def separate_step(without, with_, seeds, known):
         of_without, of_with = run_add(without, training=True), run_remove(with_, training=True)
         loss = update_discriminator(without, with_, of_without, of_with, seeds[0])
         both = {}
-        for direction, terms_of, run, image, key, truth in (
-            ("add", add_terms, run_add, without, seeds[1], with_),
-            ("remove", remove_terms, run_remove, with_, seeds[2], without),
+        for direction, terms_of, run, image, key, truth, told in (
+            ("add", add_terms, run_add, without, seeds[1], with_, known[0]),
+            ("remove", remove_terms, run_remove, with_, seeds[2], without, known[1]),
         ):
             variables = getattr(models, f"generator_{direction}").trainable_variables
             with tf.GradientTape() as tape:
-                both[direction] = terms_of(image, run(image, training=True), key, truth)
+                both[direction] = terms_of(image, run(image, training=True), key, truth, told)
                 total = distribute.share(sum(both[direction].values()))
             if not frozen:
                 update(getattr(optimizers, f"generator_{direction}"), tape, total, variables)
         return loss, both
 
-    def joint_step(without, with_, seeds):
+    def joint_step(without, with_, seeds, known):
         with tf.GradientTape() as tape:
             of_without, of_with = run_add(without, training=True), run_remove(with_, training=True)
             # This update leaves the generators alone, so that their edits serve both updates.
             with tape.stop_recording():
                 loss = update_discriminator(without, with_, of_without, of_with, seeds[0])
             both = {
-                "add": add_terms(without, of_without, seeds[1], with_),
-                "remove": remove_terms(with_, of_with, seeds[2], without),
+                "add": add_terms(without, of_without, seeds[1], with_, known[0]),
+                "remove": remove_terms(with_, of_with, seeds[2], without, known[1]),
             }
             total = distribute.share(sum(sum(terms.values()) for terms in both.values()))
         if frozen:
@@ -351,10 +360,10 @@ def make_train_step(
         return loss, both
 
     @tf.function
-    def train_step(without, with_, seed):
+    def train_step(without, with_, seed, known=(None, None)):
         seeds = tf.random.split(seed, 3)
         step = joint_step if recipe.joint else separate_step
-        loss, both = step(without, with_, seeds)
+        loss, both = step(without, with_, seeds, known)
         report = {"discriminator": loss}
         for direction, terms in both.items():
             report |= {f"{direction}/{name}": value for name, value in terms.items()}
@@ -409,7 +418,7 @@ class Settings:
     average: float = 0.999  # decay of the averaged generators
     start: str | None = None  # the run, or the weights, whose networks this one began with
     warm_up: int = 0  # steps in which only the discriminator learns
-    dress: bool = False  # a drawn hat or glasses on the photos without
+    dress: str | None = None  # drawn hats or glasses on photos, to learn to "add" or to "remove"
 
     @classmethod
     def from_json(cls, text: str | bytes, where: Path) -> "Settings":
@@ -548,6 +557,8 @@ class Run:
     def _build(self, dtype: str) -> None:
         settings = self.settings
         self.recipe, self.dtype = RECIPES[settings.network], dtype
+        if settings.dress == "remove":
+            self.recipe = dataclasses.replace(self.recipe, **REMOVE_DRAWN)
         options = {"width": settings.width, "seed": settings.seed}
         with self.team.scope():
             self.models = build_models(settings.network, settings.size, dtype=dtype, **options)
@@ -577,7 +588,6 @@ class Run:
                     self.optimizers,
                     self.recipe,
                     region,
-                    paired=self.split.paired,
                     frozen=frozen,
                 )
             )
@@ -700,7 +710,7 @@ class Run:
             began = saved = time.monotonic()
             # In its first step TensorFlow builds the graph, and complains of its own rewriting.
             quiet = setup.silenced()
-            for without, with_ in self._batches(cache):
+            for batch in self._batches(cache):
                 before = time.monotonic()
                 if steps is not None and self.step >= steps:
                     break
@@ -709,7 +719,7 @@ class Run:
                 warming = step < self.settings.warm_up
                 train_step = self._warm_up_step if warming else self._train_step
                 with quiet:
-                    report = train_step(without, with_, seed)
+                    report = train_step(*batch[:2], seed, *batch[2:])
                 quiet = contextlib.nullcontext()
                 self._check_losses(step, report)
                 # Early weights are noise: the average forgets them faster than later ones.
@@ -758,7 +768,7 @@ class Run:
             return "The chief's last checkpoint is kept"
         return f"The last checkpoint, of step {self._saved_step()}, is kept"
 
-    def _batches(self, cache: Path | None) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+    def _batches(self, cache: Path | None) -> Iterator[tuple[tf.Tensor, ...]]:
         settings = self.settings
         stream = datasets.pair_stream(
             self.split,
@@ -768,6 +778,7 @@ class Run:
             start=self.step,
             cache=cache,
             share=(self.team.index, len(self.team.workers)),
+            tell_truth=bool(settings.dress),
         )
         try:
             yield from stream
@@ -862,7 +873,7 @@ class Run:
 
     def card(self, direction: str) -> dict:
         """Return what a weights file says about itself."""
-        photos = self.split.origin.partition(datasets.DRESSED)[0]
+        drawn_on = f", with drawn {self.split.drawn_on}" if self.split.drawn_on else ""
         return {
             "attribute": datasets.short_name(self.settings.attribute),
             "direction": direction,
@@ -876,10 +887,10 @@ class Run:
             **({"start": self.settings.start} if self.settings.start else {}),
             **({"warm_up": self.settings.warm_up} if self.settings.warm_up else {}),
             "minutes": round(self.seconds / 60, 1),
-            "data": self.split.origin,
+            "data": self.split.origin + drawn_on,
             "recipe": dataclasses.asdict(self.recipe),
             "train_images": [self.split.count("train", side) for side in datasets.SIDES],
-            "licence": LICENCES.get(photos, "as the photos allow"),
+            "licence": LICENCES.get(self.split.origin, "as the photos allow"),
         }
 
     def preview(self, fixed: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
