@@ -139,7 +139,7 @@ LOSSES = {
     "cycle_loss": (images(0), images(1)),
     "mask_loss": (images(low=0.0)[..., :1],),
     "outside_loss": (images(), metrics.region_mask("glasses", SIZE)),
-    "truth_loss": (images(0), images(1)),
+    "truth_loss": (images(0), images(1), tf.constant([1.0, 0.0])),
 }
 
 
