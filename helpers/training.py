@@ -57,7 +57,7 @@ class Recipe:
     mask: float = 0.0
     outside: float = 0.0  # of what changes outside the attribute's region
     truth: float = 0.0  # of the distance to the true edit, where the data has it
-    spare_known: bool = False  # there, the losses of pixel, mask and outside are left out
+    spare_known: bool = False  # there, the outside loss is left out
     reduction: str = "mean"  # of the pixel and perceptual losses
     joint: bool = False
     augment: bool = False  # of everything the discriminator sees
@@ -88,9 +88,9 @@ RECIPES = {
         beta_2=0.99,
     ),
 }
-# To take off what is drawn, of any kind: it can be large, and what is under it is known. What keeps
-# edits small is needed for the real ones alone.
-REMOVE_DRAWN = {"pixel": 2.0, "mask": 0.5, "spare_known": True}
+# To take off what is drawn, of any kind: it may be large and reach out of its region, and the truth
+# keeps the edits from what it isn't. With losses that want edits small, crowns of real hats stayed.
+REMOVE_DRAWN = {"pixel": 0.0, "mask": 0.0, "spare_known": True}
 
 
 class Models(NamedTuple):
@@ -227,12 +227,8 @@ def direction_losses(
         "gan": recipe.gan * losses.gan_loss(logits_edited, target),
         "dual": recipe.dual * losses.dual_loss(logits_back, source),
     }
-    counted = residual
-    if recipe.spare_known and known is not None:
-        unknown = (1.0 - known)[:, None, None, None]
-        counted, mask = residual * unknown, None if mask is None else mask * unknown
     if recipe.pixel:
-        terms["pixel"] = recipe.pixel * losses.pixel_loss(counted, recipe.reduction)
+        terms["pixel"] = recipe.pixel * losses.pixel_loss(residual, recipe.reduction)
     if recipe.perceptual:
         phi_image = discriminator(image, training=False)[1]
         phi_edited = tf.split(phi, 2)[0]
@@ -247,6 +243,8 @@ def direction_losses(
     if recipe.mask:
         terms["mask"] = recipe.mask * losses.mask_loss(mask)
     if recipe.outside and region is not None:
+        spared = recipe.spare_known and known is not None
+        counted = residual * (1.0 - known)[:, None, None, None] if spared else residual
         terms["outside"] = recipe.outside * losses.outside_loss(counted, region)
     if recipe.truth and known is not None:
         terms["truth"] = recipe.truth * losses.truth_loss(edited, truth, known)
@@ -449,6 +447,8 @@ def pick_dtype() -> str:
     BF16); float32 elsewhere.
     """
     if tf.config.list_physical_devices("GPU"):
+        # Without a loss scale: at 64 px the gradients of the first step are as near to those of
+        # float32 with a scale of 1,024 as without (within 0.2% to 6%, bfloat16's within 7% to 40%).
         return "mixed_float16"
     try:
         flags = set(Path("/proc/cpuinfo").read_text().split("flags", 2)[1].split())

@@ -160,7 +160,7 @@ def terms():
             recipe = training.RECIPES[network]
             known = []
             if network == "attention":  # which images are known differs from device to device
-                recipe = dataclasses.replace(recipe, **training.REMOVE_DRAWN)
+                recipe = dataclasses.replace(recipe, spare_known=True)
                 known = [tf.constant([[1.0, 0, 0, 0], [1, 0, 1, 1]])]
             with members.scope():
                 models = training.build_models(network, SIZE, width=WIDTH)

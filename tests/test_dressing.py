@@ -229,6 +229,31 @@ def test_only_what_is_known_is_compared_with_the_truth(bare, dressed, joint):
                 assert float(report[f"{direction}/truth"]) == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.parametrize("spare", [False, True])
+def test_the_outside_loss_may_spare_what_is_known(bare, dressed, spare):
+    models = training.build_models("attention", 32, width=4)
+    recipe = dataclasses.replace(training.RECIPES["attention"], spare_known=spare)
+    without, with_ = (tf.constant(datasets.to_unit(i[:2, ::4, ::4])) for i in (bare, dressed))
+    region = np.ones((32, 32), np.float32)
+    region[:8] = 0  # may not be touched
+    touched = np.abs(models[1](with_))[:, :8].mean(axis=(1, 2, 3))
+    step = training.make_train_step(
+        models, training.make_optimizers(models, recipe), recipe, region
+    )
+    report = step(without, with_, tf.constant([0, 0]), tf.constant([[0.0, 0], [1, 0]]))
+    expected = recipe.outside * (touched * ([0, 1] if spare else 1)).mean()
+    assert float(report["remove/outside"]) == pytest.approx(expected, rel=1e-4)
+
+
+def test_only_a_run_to_remove_uses_the_recipe_for_it(celeba, tmp_path):
+    for direction in ("add", "remove"):
+        split = datasets.dress(open_split(celeba, "hat"), direction)
+        settings = training.Settings("Wearing_Hat", "celeba", size=32, width=4, dress=direction)
+        recipe = training.Run(tmp_path / direction, settings, split, "float32").recipe
+        told = {name: getattr(recipe, name) for name in training.REMOVE_DRAWN}
+        assert (told == training.REMOVE_DRAWN) == (direction == "remove")
+
+
 @pytest.mark.parametrize(
     ("attribute", "direction", "drawn_on"),
     [("hat", "add", "hats that suit"), ("glasses", "remove", "glasses of any kind")],
