@@ -762,7 +762,7 @@ class _Pairs:
         without, with_ = (split.items[part, side] for side in SIDES)
         self.seed, self.without = seed, _Order(len(without), seed, 0)
         dressed = {place: item for place, item in enumerate(with_) if isinstance(item, Dressed)}
-        # To file 200,000 paths takes a quarter of a second; a split without any need not wait for it.
+        # To file 200,000 paths takes a quarter of a second, for nothing where there are none.
         photos = {item: place for place, item in enumerate(without)} if dressed else {}
         self.twins = {place: photos[item.photo] for place, item in dressed.items()}
         others = [place for place in range(len(with_)) if place not in self.twins]
