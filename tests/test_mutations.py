@@ -461,7 +461,10 @@ def test_folders_of_odd_entries(tried):
     photo = dict(pictures())["a.jpg"]
     for number in range(max(INPUTS // 20, 5)):
         rng = np.random.default_rng([3, number])
-        top = Path(tempfile.mkdtemp())
+        around = Path(tempfile.mkdtemp())  # holds what links out of the data lead to
+        around.chmod(0o755)
+        top = around / "data"
+        top.mkdir()
         top.chmod(0o777)
         try:
             good = bad = 0
@@ -486,8 +489,8 @@ def test_folders_of_odd_entries(tried):
                 text = (top / "out" / "skipped.txt").read_text("utf-8")
                 assert len(text.splitlines()) == bad, number
         finally:
-            subprocess.run(["chmod", "-R", "u+rwX", str(top)], check=True)
-            shutil.rmtree(top)
+            subprocess.run(["chmod", "-R", "u+rwX", str(around)], check=True)
+            shutil.rmtree(around)
 
 
 @posix
