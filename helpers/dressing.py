@@ -69,9 +69,7 @@ def dress(photo: np.ndarray, attribute: str, seed: int | None = None) -> np.ndar
     bare = np.square(photo.transpose(2, 0, 1).astype(np.float32) / 255)
     hair = _mean(bare, (44, 22, 84, 34))
     if seed is None:
-        canvas = _canvas(bare)
-        PUT_ON[attribute](canvas, _light(bare), hair)
-        worn = canvas.image
+        worn = PUT_ON[attribute](bare, hair)
     else:
         worn = PUT_ON_ANY[attribute](bare, hair, np.random.default_rng(seed))
     # Only what was painted changes, to the bit; the rest never goes through a square and a root.
@@ -93,17 +91,19 @@ def _person(
     return SimpleNamespace(pose=SimpleNamespace(yaw=yaw, pitch=pitch), light=light, head=head)
 
 
-def _put_on_hat(canvas: Canvas, light: SimpleNamespace, hair: np.ndarray) -> None:
-    person = _person(light, HEAD)
+def _put_on_hat(bare: np.ndarray, hair: np.ndarray) -> np.ndarray:
+    canvas, person = _canvas(bare), _person(_light(bare), HEAD)
     matte, behind = _hair_matte(canvas, hair)
     hat = _hat(person, hair, _head_half(canvas, matte))
     _press_hair(canvas, hat, matte, behind)
     accessories.draw_hat(canvas, person, hat)
+    return canvas.image
 
 
-def _put_on_glasses(canvas: Canvas, light: SimpleNamespace, hair: np.ndarray) -> None:
-    person = _person(light, TEMPLES)
+def _put_on_glasses(bare: np.ndarray, hair: np.ndarray) -> np.ndarray:
+    canvas, person = _canvas(bare), _person(_light(bare), TEMPLES)
     accessories.draw_glasses(canvas, person, _glasses(person, hair))
+    return canvas.image
 
 
 PUT_ON = {"hat": _put_on_hat, "glasses": _put_on_glasses}
