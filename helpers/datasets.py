@@ -909,8 +909,13 @@ def _end_streams_at_exit() -> None:
 
 
 def _from(items: list[Item], index: int) -> Iterator[Item]:
-    """Yield the items from an index on, round to the one before it."""
-    return (items[(index + offset) % len(items)] for offset in range(len(items)))
+    """Yield the items from an index on, round to the one before it; of its own kind alone.
+
+    So beside a photo, that photo dressed stays: both sides go on to the same one.
+    """
+    kind = type(items[index])
+    turned = (items[(index + offset) % len(items)] for offset in range(len(items)))
+    return (item for item in turned if type(item) is kind)
 
 
 def _read_or_next(split, items, index, size, cache) -> np.ndarray:
