@@ -268,6 +268,7 @@ def make_train_step(
     A fourth argument, (2, batch), says of both directions where the other image is the true edit:
     what `pair_stream` tells. If `frozen`, only the discriminator learns.
     """
+    setup.run_graphs_as_written()
     generator_add, generator_remove, discriminator = models
     masked = recipe.mask > 0
     run_add, run_remove = (
