@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from helpers import losses, metrics, networks, notebooks, training
+from helpers import datasets, losses, metrics, networks, notebooks, training
 from helpers.networks import REAL_WITH, REAL_WITHOUT
 
 SIZE, WIDTH, BATCH = 32, 4, 2
@@ -211,3 +211,20 @@ def test_train_step_of_notebook_08(monkeypatch):
             images(0), images(1), SEED
         ),
     )
+
+
+@pytest.mark.parametrize("name", ["bounded", "no_mask"])
+def test_rows_of_notebook_08_train(name):
+    """The table's networks between the paper's and ours: bounded, and each step moves them."""
+    notebook = lift("08")
+    generator, discriminator = getattr(notebook, name), notebook.sees_brightness
+    recipe = training.Recipe(learning_rate=1e-2)
+    split = datasets.open_split("drawn", "glasses", images=8)
+    ends = [
+        notebook.climb(generator, discriminator, recipe, split, size=SIZE, steps=steps)
+        for steps in (0, 2)
+    ]
+    for before, after in zip(*ends, strict=True):
+        residuals = [model(images()).numpy() for model in (before, after)]
+        assert np.abs(residuals).max() <= 1
+        assert np.abs(residuals[1] - residuals[0]).max() > 1e-4
