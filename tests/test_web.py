@@ -596,7 +596,7 @@ def turned(head, angle, middle):
 
 @pytest.fixture(scope="module")
 def film(astronaut, tmp_path_factory):
-    """Write the film: a face alone, leaving, away, coming back; two; in the dark; turning."""
+    """Write the film: a face alone, leaving, away, coming back; two; dark; shaking its head."""
     head = Image.fromarray(astronaut).crop((130, 20, 320, 210)).resize((228, 228))
     drawn = Image.open(ROOT / "web/public/samples/face-1.jpg").convert("RGB").resize((260, 260))
     in_head = (EYES_AND_MOUTH - [130, 20]) * 228 / 190
@@ -628,7 +628,7 @@ def film(astronaut, tmp_path_factory):
     frames += [frame(3, [(head, x)]) for x in way[::-1]]
     frames += [frame(4, [(head, start), (drawn, 360)])] * counts[4]
     frames += [frame(5, [(head, start)], 0.1)] * counts[5]
-    for angle in LARGEST_TURN * np.sin(np.linspace(0, 2 * np.pi, counts[6])):
+    for angle in LARGEST_TURN * np.sin(np.linspace(0, 6 * np.pi, counts[6])):
         face, to = turned(head, angle, in_head.mean(axis=0))
         frames.append(frame(6, [(face, start)], eyes=to[two_eyes[:, 1], two_eyes[:, 0]].mean()))
     path = tmp_path_factory.mktemp("film") / "film.mjpeg"
