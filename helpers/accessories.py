@@ -215,6 +215,7 @@ def roll_hat(rng, person, kind: str | None = None) -> SimpleNamespace:
         phase=float(rng.uniform(0, 6)),
         pompom=bool(rng.random() < 0.4),
         brim_half=float({"fedora": 39, "straw": 50, "cowboy": 50, "bucket": 37}.get(kind, 0)),
+        curl={"cowboy": -13.0, "fedora": 3.5, "straw": 5.0}.get(kind, 0.0),
     )
 
 
@@ -252,7 +253,7 @@ def draw_hat_behind(canvas, person, hat) -> None:
 def _curl(hat, x, half):
     """How far a brim bends up (negative) or down at its sides."""
     t2 = (x * (1 / half)) ** 2
-    return {"cowboy": -13.0, "fedora": 3.5, "straw": 5.0}.get(hat.kind, 0.0) * t2
+    return hat.curl * t2
 
 
 def draw_hat(canvas, person, hat) -> None:

@@ -266,6 +266,14 @@ def train(
     say(f"Losses:   tensorboard --logdir {out / 'logs'}")
 
 
+def _read_style(text: str) -> tuple[str, float]:
+    name, _, number = text.partition("=")
+    try:
+        return name.strip(), float(number)
+    except ValueError:
+        raise fail(f"--style takes a name and a number, such as shape=0.5, not {text!r}.", 2) from None
+
+
 @app.command()
 def invert(
     photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.")],
@@ -273,6 +281,14 @@ def invert(
     direction: Annotated[Direction, typer.Option(help="Put it on, or take it off.")],
     out: Annotated[Path, typer.Option(help="Folder for the edited photos.")],
     weights: WeightsOption = None,
+    style: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=NUMBER",
+            help="What to add otherwise than it suits the face, from -1 to 1, such as shape=1, "
+            "colour=-0.4 or, of glasses, lenses=1. May be given more than once.",
+        ),
+    ] = None,
     strength: Annotated[float, typer.Option(min=0, max=2, help="1 is the whole residual.")] = 1.0,
     aligned: Annotated[
         bool, typer.Option("--aligned", help="The photos are square face crops already.")
@@ -290,6 +306,7 @@ def invert(
         direction.value,
         out,
         weights=weights,
+        style=dict(map(_read_style, style or [])),
         strength=strength,
         aligned=aligned,
         with_residual=residual,
@@ -323,7 +340,7 @@ def export(
     with tqdm(training.DIRECTIONS, desc="exporting", unit="model") as directions:
         for direction in directions:
             path = inverter.find_weights(attribute, direction, weights)
-            generator, card = training.load_generator(path)
+            generator, card = training.load_network(path)
             folder = out / f"{card['attribute']}-{direction}"
             exporting.export_generator(generator, folder, card)
             worst = exporting.check_export(folder)
@@ -379,6 +396,12 @@ def evaluate(
             "for CelebA, else one is trained]"
         ),
     ] = None,
+    any_style: Annotated[
+        bool,
+        typer.Option(
+            "--any-style", help="Add to each photo in a style by chance, not in the one that suits."
+        ),
+    ] = False,
     count: Annotated[
         int | None, typer.Option(min=4, help="At most so many images a side. \\[default: all]")
     ] = None,
@@ -401,6 +424,7 @@ def evaluate(
         weights=weights,
         network=network.value if network else None,
         classifiers=classifier,
+        any_style=any_style,
         count=count,
         images=images,
         inception=inception,

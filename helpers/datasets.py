@@ -69,7 +69,8 @@ class Dressed(NamedTuple):
 
     photo: Path
     attribute: str
-    seed: int | None = None  # of one of any kind; None: the one that suits the face
+    seed: int | None = None  # of one of any kind; None: one that suits the face
+    style: tuple[float, ...] = ()  # in which it suits
 
 
 Item = Path | Drawn | Dressed
@@ -461,8 +462,8 @@ def dress(split: Split, direction: str) -> Split:
     Parameters
     ----------
     direction : {"add", "remove"}
-        What is to be learned. To add, the one that suits the face stands in for all photos with; to
-        remove, one of any kind stands beside them.
+        What is to be learned. To add, one that suits the face, in a style by chance, stands in for
+        all photos with; to remove, one of any kind stands beside them.
 
     Raises
     ------
@@ -476,11 +477,15 @@ def dress(split: Split, direction: str) -> Split:
             f"of {split.origin}. Leave --dress out, or give --attribute hat or glasses and the "
             "photos' folder."
         )
+    from . import dressing
+
     any_kind = direction == "remove"
     items = dict(split.items)
     for part in PARTS:
         dressed = [
-            Dressed(photo, attribute, seed if any_kind else None)
+            Dressed(photo, attribute, seed)
+            if any_kind
+            else Dressed(photo, attribute, None, dressing.any_style(attribute, seed))
             for seed, photo in enumerate(split.items[part, "without"])
         ]
         items[part, "with"] = dressed + (split.items[part, "with"] if any_kind else [])
@@ -623,7 +628,8 @@ def read_image(item: Item, size: int, cache: Path | None = None) -> np.ndarray:
     if isinstance(item, Dressed):
         from . import dressing
 
-        return dressing.dress(read_image(item.photo, size), item.attribute, item.seed)
+        photo = read_image(item.photo, size)
+        return dressing.dress(photo, item.attribute, item.seed, item.style or None)
     square = square_crop(open_photo(item))
     return np.asarray(square.resize((size, size), Image.Resampling.LANCZOS, reducing_gap=3))
 
@@ -841,6 +847,7 @@ def pair_stream(
         Of two float32 tensors (batch, size, size, 3) in [-1, 1]; of a share, that share of them. If
         `tell_truth`, also of one of shape (2, batch): in its first row 1 where the image with is
         the true edit of the one without, in its second 1 where it is the other way round, else 0.
+        And a fourth, (batch, numbers), if what was drawn on has a style: that.
     """
     import tensorflow as tf
 
@@ -854,6 +861,7 @@ def pair_stream(
     pairs = [isinstance(item, Dressed) for item in sides[1]]
     suiting = [pair and item.seed is None for pair, item in zip(pairs, sides[1], strict=True)]
     known = np.float32([suiting, pairs])
+    numbers = len(sides[1][0].style) if all(suiting) else 0
 
     def positions() -> Iterator[list]:
         pairs = _Pairs(split, part, seed)
@@ -866,21 +874,28 @@ def pair_stream(
     # of the time.
     def load(chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         batches = np.empty((len(SIDES), rows, size, size, 3), np.float32)
+        styles = np.empty((rows, numbers), np.float32)
         _reading.add(threading.get_ident())
         try:
             for images, items, places in zip(batches, sides, chosen.swapaxes(0, 1), strict=True):
-                for image, (index, mirrored) in zip(images, places, strict=True):
-                    read = _read_or_next(split, items, int(index), size, cache)
+                for image, style, (index, mirrored) in zip(images, styles, places, strict=True):
+                    item, read = _read_or_next(split, items, int(index), size, cache)
                     image[:] = to_unit(read[:, ::-1] if mirrored and flip else read)
+                    if numbers and items is sides[1]:
+                        style[:] = item.style
         finally:
             _reading.discard(threading.get_ident())
-        return tuple(batches)
+        return *batches, styles
 
     def load_both(chosen):
-        both = tf.numpy_function(load, [chosen], (tf.float32, tf.float32), stateful=False)
+        *both, styles = tf.numpy_function(load, [chosen], [tf.float32] * 3, stateful=False)
         for images in both:
             images.set_shape((rows, size, size, 3))
-        return (*both, tf.gather(known, chosen[:, 1, 0], axis=1)) if tell_truth else tuple(both)
+        styles.set_shape((rows, numbers))
+        if not tell_truth:
+            return tuple(both)
+        told = tf.gather(known, chosen[:, 1, 0], axis=1)
+        return (*both, told, styles) if numbers else (*both, told)
 
     stream = tf.data.Dataset.from_generator(
         positions, output_signature=tf.TensorSpec((rows, len(SIDES), 2), tf.int64)
@@ -918,14 +933,14 @@ def _from(items: list[Item], index: int) -> Iterator[Item]:
     return (item for item in turned if type(item) is kind)
 
 
-def _read_or_next(split, items, index, size, cache) -> np.ndarray:
+def _read_or_next(split, items, index, size, cache) -> tuple[Item, np.ndarray]:
     for item in _from(items, index):
         if split.name(item) in split.unreadable:
             continue
         try:
             if split.crops and isinstance(item, Path):
-                return split.crops.read(item, size)
-            return read_image(item, size, cache)
+                return item, split.crops.read(item, size)
+            return item, read_image(item, size, cache)
         except (OSError, ValueError) as error:
             split.skip(item, error)
     raise DataError(f"None of the {len(items)} photos could be read.")

@@ -8,6 +8,9 @@ Here one is put on the photo of somebody without, lit as the face is, and what i
 with the hair; hair that a hat would cover or press flat gives way to the background. All of that
 can be seen in the photo, so that a generator can learn to choose as we do. Notebook 11 tells more.
 
+What suits can be had otherwise: a style, a few numbers, changes the shape, the colour, the lenses. As
+the generator is told the style of each pair, it learns to draw what it is asked for.
+
 To take hats or glasses off is another matter: those of this world are of every kind. So `dress`
 also draws any, by a seed, as unlike each other as they go; and what is under them is known.
 """
@@ -22,23 +25,48 @@ from .drawing import FRAME, Canvas, ellipse, linear, ramp
 from .people import EYE_Y
 
 HAT = "fedora"  # both judges take it for a hat on every photo that we tried, and caps on 19 of 20
-# Lightness of the hair, and the hat and the ribbon that stand out against it.
-COLOURS = (
-    (0.14, (176, 138, 94), (52, 34, 30)),
-    (0.34, (124, 48, 50), (34, 30, 34)),
-    (0.60, (46, 54, 76), (150, 132, 104)),
+# Colours of hats and of their ribbons, and of frames, on a circle: the first of each suit black
+# hair, the next lighter hair, and a style goes on from there, half way round in either direction.
+HATS = (
+    ((176, 138, 94), (52, 34, 30)),
+    ((124, 48, 50), (34, 30, 34)),
+    ((46, 54, 76), (150, 132, 104)),
+    ((58, 92, 70), (30, 34, 30)),
+    ((44, 42, 44), (128, 34, 40)),
+    ((150, 148, 146), (40, 44, 60)),
+    ((222, 208, 182), (96, 62, 40)),
 )
+FRAMES = (
+    (20, 18, 20),
+    (64, 34, 22),
+    (120, 62, 30),
+    (112, 34, 44),
+    (104, 44, 104),
+    (36, 70, 140),
+    (28, 104, 92),
+    (124, 124, 130),
+)
+# The lightness of hair, for which colours of the circle suit: 0, 1, 2 and so on.
+HAIR = {"hat": (0.14, 0.34, 0.60), "glasses": (0.12, 0.30, 0.45, 0.62)}
 EDGE = -23.0  # where the hat meets the forehead, above the eyes
 HEAD = SimpleNamespace(width=30.0, top=46.0)
 HALVES = (32.0, 40.0)  # of the hat, for flat hair and for much of it
-# Lightness of the hair, and the frame's colour, half width, half height, squareness and thickness:
-# black and square under black hair, red and round under fair.
-FRAMES = (
-    (0.12, (20, 18, 20), (10.9, 8.0, 3.6, 2.3)),
-    (0.30, (64, 34, 22), (10.7, 8.5, 3.1, 2.1)),
-    (0.45, (120, 62, 30), (10.5, 9.0, 2.6, 2.0)),
-    (0.62, (112, 34, 44), (10.4, 9.3, 2.3, 1.9)),
+# Half the brim's width, how far it bends down at the sides, and the height of the crown: of a trilby,
+# of what suits, of a cowboy's hat.
+BRIMS = ((34.0, 4.5, 0.8), (39.0, 3.5, 1.0), (51.0, -11.0, 1.12))
+# Half the width of a lens, half its height, squareness, and the frame's thickness, by what suits:
+# the blacker the hair, the more square. A style goes to one like a wire, or to a bold one.
+SUITING = (
+    (10.9, 8.0, 3.6, 2.3),
+    (10.7, 8.5, 3.1, 2.1),
+    (10.5, 9.0, 2.6, 2.0),
+    (10.4, 9.3, 2.3, 1.9),
 )
+WIRE, BOLD = (9.7, 9.4, 2.05, 1.3), (12.2, 9.8, 4.2, 3.1)
+# How dark the lenses are, and their colour: amber, none, nearly black.
+LENSES = ((0.5, (196, 112, 40)), (0.03, (200, 215, 225)), (0.88, (26, 25, 26)))
+# What a style's numbers change, each from -1 to 1; at 0 it is as it suits the face.
+STYLES = {"glasses": ("shape", "colour", "lenses"), "hat": ("shape", "colour")}
 TEMPLES = SimpleNamespace(width=27.6)  # so far the arms can be seen: from in front, hardly at all
 CENTRE = (FRAME / 2 - 0.15, EYE_Y)  # between the eyes of every crop
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
@@ -47,7 +75,12 @@ KINDS = {"cap": 0.2, "fedora": 0.2, "beanie": 0.2, "cowboy": 0.1, "beret": 0.08}
 KINDS |= {"headscarf": 0.08, "bucket": 0.08, "straw": 0.06}
 
 
-def dress(photo: np.ndarray, attribute: str, seed: int | None = None) -> np.ndarray:
+def dress(
+    photo: np.ndarray,
+    attribute: str,
+    seed: int | None = None,
+    style: tuple[float, ...] | None = None,
+) -> np.ndarray:
     """Return an aligned face crop with a hat or glasses on, uint8 (size, size, 3) as it was.
 
     Parameters
@@ -56,26 +89,40 @@ def dress(photo: np.ndarray, attribute: str, seed: int | None = None) -> np.ndar
     seed : int or None
         None puts on what suits the face: the same photo gets the same. A number chooses among all
         kinds, colours, patterns and ways to wear them.
+    style : tuple of float or None
+        Without a seed, what to have otherwise, as `STYLES` names it, each in [-1, 1].
 
     Raises
     ------
     ValueError
-        If it is not a square uint8 crop, or the attribute is another.
+        If it is not a square uint8 crop, the attribute is another, or the style has too few or too
+        many numbers.
     """
     if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape != (len(photo), len(photo), 3):
         raise ValueError(f"Expected a uint8 crop (size, size, 3), not {photo.dtype} {photo.shape}.")
     if attribute not in PUT_ON:
         raise ValueError(f"Expected one of {', '.join(PUT_ON)}, not {attribute!r}.")
+    names = STYLES[attribute]
+    style = (0.0,) * len(names) if style is None else style
+    if len(style) != len(names):
+        raise ValueError(f"A style of {attribute} is {', '.join(names)}, not {len(style)} numbers.")
     bare = np.square(photo.transpose(2, 0, 1).astype(np.float32) / 255)
     hair = _mean(bare, (44, 22, 84, 34))
     if seed is None:
-        worn = PUT_ON[attribute](bare, hair)
+        worn = PUT_ON[attribute](bare, hair, *style)
     else:
         worn = PUT_ON_ANY[attribute](bare, hair, np.random.default_rng(seed))
     # Only what was painted changes, to the bit; the rest never goes through a square and a root.
     change = (np.sqrt(np.maximum(worn, 0)) - np.sqrt(bare)).transpose(1, 2, 0)
     dressed = photo + np.rint(change * 255)
     return np.clip(dressed, 0, 255).astype(np.uint8)
+
+
+def any_style(attribute: str, seed: int) -> tuple[float, ...]:
+    """Return the style of one who chooses: what suits as it is, one time in four."""
+    rng = np.random.default_rng([seed, 1])
+    drawn = rng.uniform(-1, 1, len(STYLES[attribute]))
+    return tuple(drawn.tolist() if rng.random() < 0.75 else [0.0] * len(drawn))
 
 
 def _canvas(bare: np.ndarray) -> Canvas:
@@ -91,43 +138,62 @@ def _person(
     return SimpleNamespace(pose=SimpleNamespace(yaw=yaw, pitch=pitch), light=light, head=head)
 
 
-def _put_on_hat(bare: np.ndarray, hair: np.ndarray) -> np.ndarray:
+def _put_on_hat(bare: np.ndarray, hair: np.ndarray, shape: float, colour: float) -> np.ndarray:
     canvas, person = _canvas(bare), _person(_light(bare), HEAD)
     matte, behind = _hair_matte(canvas, hair)
-    hat = _hat(person, hair, _head_half(canvas, matte))
+    hat = _hat(person, hair, _head_half(canvas, matte), shape, colour)
     _press_hair(canvas, hat, matte, behind)
     accessories.draw_hat(canvas, person, hat)
     return canvas.image
 
 
-def _put_on_glasses(bare: np.ndarray, hair: np.ndarray) -> np.ndarray:
+def _put_on_glasses(bare: np.ndarray, hair: np.ndarray, *style: float) -> np.ndarray:
     canvas, person = _canvas(bare), _person(_light(bare), TEMPLES)
-    accessories.draw_glasses(canvas, person, _glasses(person, hair))
+    accessories.draw_glasses(canvas, person, _glasses(person, hair, *style))
     return canvas.image
 
 
 PUT_ON = {"hat": _put_on_hat, "glasses": _put_on_glasses}
 
 
-def _suiting(hair: np.ndarray, table: tuple, column: int) -> list[float]:
-    """Return what stands in a column of `COLOURS` or `FRAMES`, between the two nearest rows."""
+def _place(attribute: str, hair: np.ndarray) -> float:
+    """Return which colour suits this hair, as a place in `HATS` or `FRAMES`."""
     lightness = float(np.sqrt(LUMINANCE @ hair))
-    stops = [row[0] for row in table]
-    values = zip(*(row[column] for row in table), strict=True)
-    return [float(np.interp(lightness, stops, each)) for each in values]
+    stops = HAIR[attribute]
+    return float(np.interp(lightness, stops, range(len(stops))))
 
 
-def _glasses(person, hair: np.ndarray) -> SimpleNamespace:
-    """Return the glasses for this hair: nothing about them is left to chance."""
-    rx, ry, power, rim = _suiting(hair, FRAMES, 2)
+def _row(table: tuple, place: float) -> list[float]:
+    """Return the row of a table at a place between two of them; after the last comes the first."""
+    below, share = divmod(place, 1)
+    a, b = (np.array(table[(int(below) + i) % len(table)], np.float32) for i in (0, 1))
+    return ((1 - share) * a + share * b).tolist()
+
+
+def _towards(least: tuple, middle: tuple, most: tuple, style: float) -> np.ndarray:
+    """Return numbers on the way from one row over a second to a third, for a style in [-1, 1]."""
+    end = np.array(most if style > 0 else least, np.float32)
+    return (1 - abs(style)) * np.array(middle, np.float32) + abs(style) * end
+
+
+def _glasses(
+    person, hair: np.ndarray, shape: float, colour: float, lenses: float
+) -> SimpleNamespace:
+    """Return the glasses for this hair in this style: nothing about them is left to chance."""
+    place = _place("glasses", hair)
+    rx, ry, power, rim = _towards(WIRE, _row(SUITING, place), BOLD, shape).tolist()
+    paint = linear(*_row(FRAMES, place + colour * len(FRAMES) / 2))
+    dark = _towards(*([row[0]] for row in LENSES), lenses)[0]
+    # Half as much of the tint is enough for its colour.
+    glass = linear(*_towards(*(row[1] for row in LENSES), np.sign(lenses) * abs(lenses) ** 0.5))
     rolled = accessories.roll_glasses(np.random.default_rng(0), person)
-    shape = {"kind": "thick plastic", "outline": "soft square", "power": power, "rim": rim}
-    place = {"rx": rx, "ry": ry, "x": 14.1, "y": 1.8}  # around the eyes, as far apart on all crops
-    paint = {"colour": linear(*_suiting(hair, FRAMES, 1)), "tortoise": False, "shine": 0.05}
-    # One looks through the lenses: the eyes are the person.
-    lenses = {"dark": 0.03, "fade": 0.3, "mirror": 0.1, "streak": -4.0}
-    lenses |= {"coating": linear(200, 215, 225)}
-    return SimpleNamespace(**{**vars(rolled), **shape, **place, **paint, **lenses})
+    fixed = {"kind": "thick plastic", "outline": "soft square", "power": power, "rim": rim}
+    around = {"rx": rx, "ry": ry, "x": 14.1, "y": 1.8}  # the eyes, as far apart on all crops
+    frame = {"colour": paint, "tortoise": False, "shine": 0.05}
+    # One looks through the lenses, if they are not dark: the eyes are the person.
+    lens = {"dark": float(dark), "fade": 0.3, "streak": -4.0, "coating": glass, "tint": glass}
+    lens["mirror"] = 0.1 if dark <= 0.5 else 0.05  # dark ones reflect twice as much
+    return SimpleNamespace(**{**vars(rolled), **fixed, **around, **frame, **lens})
 
 
 def _mean(image: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
@@ -179,13 +245,18 @@ def _head_half(canvas: Canvas, matte: np.ndarray) -> float:
     return min(halves)  # the wider side may be a wall of that colour
 
 
-def _hat(person, hair: np.ndarray, half: float) -> SimpleNamespace:
-    """Return the hat for this hair and head: nothing about it is left to chance."""
-    colour, ribbon = (linear(*_suiting(hair, COLOURS, column)) for column in (1, 2))
+def _hat(
+    person, hair: np.ndarray, half: float, shape: float, colour: float
+) -> SimpleNamespace:
+    """Return the hat for this hair, head and style: nothing about it is left to chance."""
+    place = _place("hat", hair) + colour * len(HATS) / 2
+    paint, ribbon = (linear(*_row([row[i] for row in HATS], place)) for i in (0, 1))
+    brim, curl, tall = _towards(*BRIMS, shape).tolist()
     hat = accessories.roll_hat(np.random.default_rng(0), person, HAT)
     wider = half / HALVES[0]
-    fixed = {"y": EDGE, "half": half, "tall": wider**0.5, "brim": wider, "tilt": 0.0, "lean": 1}
-    return SimpleNamespace(**{**vars(hat), **fixed, "colour": colour, "other": ribbon})
+    fixed = {"y": EDGE, "half": half, "tall": tall * wider**0.5, "tilt": 0.0, "lean": 1}
+    fixed |= {"brim": wider, "brim_half": brim, "curl": curl}
+    return SimpleNamespace(**{**vars(hat), **fixed, "colour": paint, "other": ribbon})
 
 
 def _press_hair(canvas: Canvas, hat, matte: np.ndarray, behind: np.ndarray) -> None:

@@ -6,6 +6,7 @@ each image, never the images.
 
 import heapq
 import json
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,10 +14,20 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
+import tensorflow as tf
 from PIL import Image, ImageDraw, ImageFont
 from tqdm.auto import tqdm
 
-from . import classifier, datasets, identity, inverter, metrics, training
+from . import (
+    classifier,
+    datasets,
+    dressing,
+    identity,
+    inverter,
+    metrics,
+    networks,
+    training,
+)
 from .datasets import DRAWN, Item, Split
 from .errors import CourseError
 from .metrics import Estimate, bootstrap
@@ -695,6 +706,16 @@ def _write(report: dict, sheets: dict[str, dict[str, Gallery]], out: Path) -> No
     training.write_text(out / "report.md", markdown(report))
 
 
+def _in_any_style(generator, attribute: str) -> Generator:
+    """Return the generator in a style that is by chance, but the same for the same image."""
+
+    def residual(images):
+        styles = [dressing.any_style(attribute, zlib.crc32(image.tobytes())) for image in images]
+        return generator([tf.constant(images), tf.constant(styles)], training=False)
+
+    return residual
+
+
 def evaluate(
     attribute: str,
     data: str | Path,
@@ -703,6 +724,7 @@ def evaluate(
     weights: Path | None = None,
     network: str | None = None,
     classifiers: list[Path] | None = None,
+    any_style: bool = False,
     count: int | None = None,
     images: int = 1000,
     inception: str | None = None,
@@ -721,6 +743,8 @@ def evaluate(
         Folder of a run or of weights; the course's own by default.
     network : str, optional
         "paper" or "attention": refuse weights of another.
+    any_style : bool
+        Let what is added differ from photo to photo, where the weights know styles.
     classifiers, count, inception
         See `find_judges` and `measure`.
 
@@ -738,12 +762,16 @@ def evaluate(
     generators, cards = [], {}
     for direction in DIRECTIONS:
         path = inverter.find_weights(attribute, direction, weights)
-        generator, card = training.load_generator(path)
+        generator, card = training.load_network(path)
         if network and card["network"] != network:
             raise training.TrainingError(
                 f"{path} holds the {card['network']} network, not the {network} network."
             )
-        generators.append(lambda images, g=generator: g(images, training=False))
+        if any_style and card.get("styles"):
+            generators.append(_in_any_style(generator, card["attribute"]))
+        else:
+            generator = networks.in_style(generator)
+            generators.append(lambda images, g=generator: g(images, training=False))
         cards[direction] = card
     size = cards["add"]["size"]
     if cards["remove"]["size"] != size:

@@ -17,6 +17,7 @@ import numpy as np
 from . import datasets, setup, training
 from .files import folder_written_whole
 
+CHECK_STYLE = [0.75, -0.5, 0.25, -1.0]  # no number of it is 0, or like another
 TOLERANCE = 0.02  # of [-1, 1]: float16 weights move a residual by up to 0.003
 
 
@@ -41,18 +42,19 @@ def import_converter():
 def export_generator(generator: keras.Model, out: Path, card: dict) -> Path:
     """Export one generator for the page.
 
-    Writes ``model.json`` and its float16 weights (a TF.js graph model with one input, "image",
-    and one output, the residual), ``check.json`` (an image and the output that Keras gives for
-    it, so that any runtime can be tested), and ``card.json``. `out` is replaced whole.
+    Writes ``model.json`` and its float16 weights (a TF.js graph model with an input "image", one
+    "style" if the generator knows styles, and one output, the residual), ``check.json`` (an image,
+    and a style, and the output that Keras gives for it, so that any runtime can be tested), and
+    ``card.json``. `out` is replaced whole.
 
     Parameters
     ----------
     generator : keras.Model
-        Image to residual.
+        Image, or image and style, to residual, as `training.load_network` returns it.
     out : Path
         The folder to write.
     card : dict
-        What the weights say about themselves, as `training.load_generator` returns it.
+        What the weights say about themselves, as it comes with the generator.
 
     Returns
     -------
@@ -98,9 +100,11 @@ def export_classifier(judge: keras.Model, out: Path, card: dict, attributes: lis
 
 def _export(model: keras.Model, out: Path, card: dict) -> Path:
     size = card["size"]
-    one_face = keras.Model(
-        image := keras.Input((size, size, 3), batch_size=1, name="image"), model(image)
-    )
+    inputs = [
+        keras.Input(each.shape[1:], batch_size=1, name=name)
+        for each, name in zip(model.inputs, ("image", "style"), strict=False)
+    ]
+    one_face = keras.Model(inputs, model(inputs if len(inputs) > 1 else inputs[0]))
     with folder_written_whole(out, replace=True) as ready, tempfile.TemporaryDirectory() as saved:
         with quiet():
             one_face.export(saved, format="tf_saved_model", verbose=False)
@@ -113,12 +117,16 @@ def _export(model: keras.Model, out: Path, card: dict) -> Path:
 
 
 def write_check(model: keras.Model, size: int, path: Path) -> None:
-    """Write an image and the output that Keras gives for it."""
+    """Write an image, a style of as many numbers as the model takes, and Keras's output."""
     face = check_image(size)
-    output = model(datasets.to_unit(face[None]), training=False).numpy()[0]
+    count = model.inputs[1].shape[-1] if len(model.inputs) > 1 else 0
+    style = CHECK_STYLE[:count]
+    unit = datasets.to_unit(face[None])
+    output = model([unit, np.float32([style])] if style else unit, training=False).numpy()[0]
     check = {
         "size": size,
         "image": base64.b64encode(face.tobytes()).decode(),
+        **({"style": style} if style else {}),
         "output": base64.b64encode(output.astype("<f4").tobytes()).decode(),
         "tolerance": TOLERANCE,
     }
@@ -132,7 +140,7 @@ def check_image(size: int) -> np.ndarray:
     return faces.draw_face(7, size)
 
 
-def graph_output(folder: Path, image: np.ndarray) -> np.ndarray:
+def graph_output(folder: Path, image: np.ndarray, style=()) -> np.ndarray:
     """Run an exported graph model in Python, from the very bytes that the page will load.
 
     The float16 weights are read from the shards and fed to the graph as ``model.json`` holds it,
@@ -144,6 +152,8 @@ def graph_output(folder: Path, image: np.ndarray) -> np.ndarray:
         What `export_generator` or `export_classifier` wrote.
     image : np.ndarray
         float32 (1, size, size, 3) in [-1, 1].
+    style : sequence of float
+        For a generator that knows styles.
 
     Returns
     -------
@@ -160,12 +170,14 @@ def graph_output(folder: Path, image: np.ndarray) -> np.ndarray:
         if node.name in weights:
             tensor = tf.make_tensor_proto(weights[node.name])
             node.attr["value"].tensor.CopyFrom(tensor)
-    (source,) = model["signature"]["inputs"].values()
+    given = {4: image, 2: np.float32([style])}
+    sources = model["signature"]["inputs"].values()
     (target,) = model["signature"]["outputs"].values()
     function = tf.compat.v1.wrap_function(
         lambda: tf.graph_util.import_graph_def(graph, name=""), []
-    ).prune(source["name"], target["name"])
-    return function(tf.constant(image)).numpy()
+    ).prune([source["name"] for source in sources], target["name"])
+    ranks = [len(source["tensorShape"]["dim"]) for source in sources]
+    return function(*(tf.constant(given[rank]) for rank in ranks)).numpy()
 
 
 def _read_weights(folder: Path, manifest: list[dict]) -> dict[str, np.ndarray]:
@@ -197,7 +209,8 @@ def check_export(folder: Path) -> float:
     shape = (1, check["size"], check["size"], 3)
     image = np.frombuffer(base64.b64decode(check["image"]), np.uint8).reshape(shape)
     expected = np.frombuffer(base64.b64decode(check["output"]), "<f4")
-    worst = float(np.abs(graph_output(folder, datasets.to_unit(image)).ravel() - expected).max())
+    output = graph_output(folder, datasets.to_unit(image), check.get("style", ()))
+    worst = float(np.abs(output.ravel() - expected).max())
     if not worst <= check["tolerance"]:  # also where it is not a number
         raise training.TrainingError(
             f"The model exported to {folder} differs from Keras by {worst:.4f}, more than "
@@ -214,7 +227,7 @@ def write_manifest(models: Path) -> dict:
         folder = path.parent
         shards = sum(p.stat().st_size for p in folder.glob("*.bin"))
         judge = "attributes" in card
-        what = ("attributes", "accuracy") if judge else ("attribute", "direction")
+        what = ("attributes", "accuracy") if judge else ("attribute", "direction", "styles")
         entry = {
             **{key: card[key] for key in what if key in card},
             "path": f"{folder.name}/model.json",

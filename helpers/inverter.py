@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from tqdm.auto import tqdm
 
-from . import alignment, datasets, profiles, training
+from . import alignment, datasets, networks, profiles, training
 
 WEIGHTS = profiles.ROOT / "weights"
 
@@ -100,6 +100,7 @@ def invert_files(
     out: Path,
     *,
     weights: Path | None = None,
+    style: dict[str, float] | None = None,
     strength: float = 1.0,
     aligned: bool = False,
     with_residual: bool = False,
@@ -107,7 +108,8 @@ def invert_files(
 ) -> int:
     """Edit photos, or all photos of a folder, and write ``OUT/NAME-glasses-add.png``.
 
-    A file that can't be read, or on which no face is found, is named, and the others go on.
+    A file that can't be read, or on which no face is found, is named, and the others go on. `style`
+    is as `training.choose_style` takes it.
 
     Returns
     -------
@@ -119,7 +121,7 @@ def invert_files(
     datasets.DataError
         If there is no photo at all.
     training.TrainingError
-        If there are no weights.
+        If there are no weights, or they do not know the style.
     """
     paths = []
     for path in photos:
@@ -129,7 +131,8 @@ def invert_files(
             f"There is no photo in {', '.join(map(str, photos))}. "
             f"Photos end in {', '.join(sorted(datasets.IMAGE_SUFFIXES))}."
         )
-    generator, card = training.load_generator(find_weights(attribute, direction, weights))
+    network, card = training.load_network(find_weights(attribute, direction, weights))
+    generator = networks.in_style(network, training.choose_style(card, style or {}))
     out.mkdir(parents=True, exist_ok=True)
     failures, taken = 0, set()
     with tqdm(paths, desc="editing", unit="photo") as bar:

@@ -1,7 +1,8 @@
 """The generators and the discriminators, as functional Keras models.
 
 Every generator keeps one contract: ``residual = generator(image)``, both float32 of shape
-(batch, size, size, 3), the image in [-1, 1], and ``edited = clip(image + residual, -1, 1)``.
+(batch, size, size, 3), the image in [-1, 1], and ``edited = clip(image + residual, -1, 1)``. One
+that knows styles takes a second input; `in_style` chooses one and gives back that contract.
 Every discriminator returns ``(logits, phi)``: three class logits and the feature map that the
 perceptual loss compares. The paper's networks are built in notebooks 02 and 03, the attention
 generator and its discriminator in notebook 08.
@@ -26,7 +27,12 @@ class InstanceNormalization(layers.Layer):
     Written out in four operations, because ``GroupNormalization`` exports to a long chain of
     Shape, Reshape and Tile, which runs 1.8 times slower in the browser.
 
-    Source: Ulyanov, Vedaldi, Lempitsky, "Instance Normalization", 2016.
+    Given a style, (batch, 2 * channels), it scales by that much more than by 1 and shifts by that
+    much more: conditional instance normalization. As all is in the gain and the offset, a style
+    costs no operation on whole maps.
+
+    Source: Ulyanov, Vedaldi, Lempitsky, "Instance Normalization", 2016; of the style Dumoulin,
+    Shlens, Kudlur, "A Learned Representation for Artistic Style", ICLR 2017.
     """
 
     def __init__(self, epsilon: float = 1e-5, **kwargs):
@@ -37,15 +43,18 @@ class InstanceNormalization(layers.Layer):
         self.scale = self.add_weight(name="scale", shape=(shape[-1],), initializer="ones")
         self.shift = self.add_weight(name="shift", shape=(shape[-1],), initializer="zeros")
 
-    def call(self, x):
+    def call(self, x, style=None):
         # In 16 bits the sum over 128 x 128 pixels would lose its last digits.
         wide = ops.cast(x, "float32")
         mean = ops.mean(wide, axis=(1, 2), keepdims=True)
         variance = ops.mean(ops.square(wide), axis=(1, 2), keepdims=True) - ops.square(mean)
-        gain = ops.rsqrt(ops.maximum(variance, 0.0) + self.epsilon) * ops.cast(
-            self.scale, "float32"
-        )
-        offset = ops.cast(self.shift, "float32") - mean * gain
+        scale, shift = ops.cast(self.scale, "float32"), ops.cast(self.shift, "float32")
+        if style is not None:
+            wide_style = ops.reshape(ops.cast(style, "float32"), (-1, 1, 1, style.shape[-1]))
+            more, further = ops.split(wide_style, 2, axis=-1)
+            scale, shift = scale * (1.0 + more), shift + further
+        gain = ops.rsqrt(ops.maximum(variance, 0.0) + self.epsilon) * scale
+        offset = shift - mean * gain
         return x * ops.cast(gain, x.dtype) + ops.cast(offset, x.dtype)
 
     def get_config(self):
@@ -147,9 +156,21 @@ def _convolution(
     )
 
 
-def _normalize_and_leak(x, name: str, dtype):
-    x = InstanceNormalization(name=f"{name}_norm", dtype=dtype)(x)
-    return LeakyReLU(name=f"{name}_leak", dtype=dtype)(x)
+def _normalize(x, name: str, dtype, code=None):
+    style = None
+    if code is not None:
+        style = layers.Dense(
+            2 * x.shape[-1],
+            use_bias=False,
+            kernel_initializer=_initializer(),
+            name=f"{name}_style",
+            dtype="float32",
+        )(code)
+    return InstanceNormalization(name=f"{name}_norm", dtype=dtype)(x, style)
+
+
+def _normalize_and_leak(x, name: str, dtype, code=None):
+    return LeakyReLU(name=f"{name}_leak", dtype=dtype)(_normalize(x, name, dtype, code))
 
 
 def paper_generator(size: int = 128, name: str = "generator", dtype="float32") -> keras.Model:
@@ -238,6 +259,7 @@ def attention_generator(
     width: int = 24,
     name: str = "generator",
     dtype="float32",
+    styles: int = 0,
 ) -> keras.Model:
     """Build the generator that edits only where its mask allows: at most 1.1 M parameters.
 
@@ -254,15 +276,27 @@ def attention_generator(
         Channels at full resolution; 24 is the course's full size, 12 the quick profile's.
     name, dtype
         As in `paper_generator`.
+    styles : int
+        How many numbers choose what it draws; 0 for none. Two dense layers make of them what the
+        norms of the residual blocks and of the decoder scale and shift by, and for their
+        parameters the blocks get a few channels less.
 
     Returns
     -------
     keras.Model
         (batch, size, size, 3) in [-1, 1] to a residual of the same shape, in [-2, 2]. Its layers
-        named "mask" and "paint" hold what `with_mask` shows.
+        named "mask" and "paint" hold what `with_mask` shows. With styles, it takes ``[image,
+        style]``, the style (batch, styles) or (1, styles) in [-1, 1], 0 for what suits the face.
     """
-    image = keras.Input((size, size, 3), name="image")
+    image = inputs = keras.Input((size, size, 3), name="image")
     widths = [width, 2 * width, 4 * width, 5 * width]
+    code = None
+    if styles:
+        widths[3] -= width // 6
+        style = keras.Input((styles,), name="style")
+        inputs = [image, style]
+        code = layers.Dense(width, name="code", dtype="float32")(style)
+        code = LeakyReLU(name="code_leak", dtype="float32")(code)
     x = _convolution(widths[0], 3, 1, "encode0", dtype)(image)
     x = _normalize_and_leak(x, "encode0", dtype)
     skips = [x]
@@ -272,9 +306,9 @@ def attention_generator(
         skips.append(x)
     for block in range(1, 4):
         inside = _convolution(widths[3], 3, 1, f"block{block}a", dtype)(x)
-        inside = _normalize_and_leak(inside, f"block{block}a", dtype)
+        inside = _normalize_and_leak(inside, f"block{block}a", dtype, code)
         inside = _convolution(widths[3], 3, 1, f"block{block}b", dtype)(inside)
-        inside = InstanceNormalization(name=f"block{block}b_norm", dtype=dtype)(inside)
+        inside = _normalize(inside, f"block{block}b", dtype, code)
         x = layers.Add(name=f"block{block}", dtype=dtype)([x, inside])
     for block in (2, 1, 0):
         # Convolving before the upsampling costs a quarter of convolving after it.
@@ -282,7 +316,7 @@ def attention_generator(
         x = _upsample(x, f"upsample{block}")
         # Adding the encoder's map of the same size brings edges back without a parameter.
         x = layers.Add(name=f"skip{block}", dtype=dtype)([x, skips[block]])
-        x = _normalize_and_leak(x, f"decode{block}", dtype)
+        x = _normalize_and_leak(x, f"decode{block}", dtype, code)
     x = _convolution(widths[0], 3, 1, "refine", dtype)(x)
     x = LeakyReLU(name="refine_leak", dtype=dtype)(x)
     heads = _convolution(4, 3, 1, "heads", dtype, bias_initializer=_head_bias)(x)
@@ -292,7 +326,28 @@ def attention_generator(
     residual = layers.Lambda(lambda t: t[0] * (t[1] - t[2]), name="residual", dtype="float32")(
         [mask, paint, image]
     )
-    return keras.Model(image, residual, name=name)
+    return keras.Model(inputs, residual, name=name)
+
+
+def in_style(generator: keras.Model, style=None) -> keras.Model:
+    """Return ``residual = generator(image)`` of a generator in one style, over the same weights.
+
+    Parameters
+    ----------
+    style : sequence of float or None
+        Numbers in [-1, 1]; None for what suits the face.
+
+    A generator without styles comes back as it is. Raises ValueError if the numbers are too few or
+    too many.
+    """
+    count = generator.inputs[1].shape[-1] if len(generator.inputs) > 1 else 0
+    style = [0.0] * count if style is None else list(style)
+    if len(style) != count:
+        raise ValueError(f"{generator.name} takes {count} numbers for its style, not {len(style)}.")
+    if not count:
+        return generator
+    image = keras.Input(generator.inputs[0].shape[1:], name="image")
+    return keras.Model(image, generator([image, tf.constant([style])]), name=generator.name)
 
 
 def _head_bias(shape, dtype=None):

@@ -6,6 +6,7 @@ reaches which network.
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
 import shutil
@@ -23,7 +24,7 @@ import tensorflow as tf
 from PIL import Image
 from tqdm.auto import tqdm
 
-from . import datasets, distribute, losses, metrics, networks, setup
+from . import datasets, distribute, dressing, losses, metrics, networks, setup
 from .errors import CourseError, explain, first_line
 from .files import alone_in, clear_unfinished, explained, read_weights, write_text, written_whole
 from .networks import REAL_WITH, REAL_WITHOUT
@@ -102,12 +103,19 @@ class Models(NamedTuple):
 
 
 def build_models(
-    network: str, size: int, *, width: int | None = None, dtype: str = "float32", seed: int = 0
+    network: str,
+    size: int,
+    *,
+    width: int | None = None,
+    dtype: str = "float32",
+    seed: int = 0,
+    styles: int = 0,
 ) -> Models:
     """Build both generators and the discriminator of a network, "paper" or "attention".
 
     `width` narrows the attention network: it is the generator's, and the discriminator gets
-    twice that.
+    twice that. `styles` is how many numbers choose what the attention network's generator_add
+    draws.
     """
     keras.utils.set_random_seed(seed)
     options = {"size": size, "dtype": dtype}
@@ -116,8 +124,9 @@ def build_models(
         generator_options["width"] = width
         discriminator_options["width"] = 2 * width
     generator = networks.GENERATORS[network]
+    chosen = {"styles": styles} if styles else {}
     return Models(
-        generator(name="generator_add", **generator_options),
+        generator(name="generator_add", **generator_options, **chosen),
         generator(name="generator_remove", **generator_options),
         networks.DISCRIMINATORS[network](**discriminator_options),
     )
@@ -251,6 +260,18 @@ def direction_losses(
     return terms
 
 
+class _Way(NamedTuple):
+    """One direction of a step: who edits and who edits back, what, and what it should become."""
+
+    run: Callable
+    run_back: Callable
+    image: tf.Tensor
+    truth: tf.Tensor
+    target: int
+    source: int
+    known: tf.Tensor | None
+
+
 def make_train_step(
     models: Models,
     optimizers: Optimizers,
@@ -265,8 +286,9 @@ def make_train_step(
     generators together if ``recipe.joint``). `seed` is two integers; the step's randomness
     depends on them alone. `region` is where the attribute may show, (size, size), if anybody knows.
     On a replica it takes the replica's rows of the global batch, and gives the means over those.
-    A fourth argument, (2, batch), says of both directions where the other image is the true edit:
-    what `pair_stream` tells. If `frozen`, only the discriminator learns.
+    A fourth argument, (2, batch), says of both directions where the other image is the true edit,
+    and a fifth the style of each image with, for a generator_add that knows styles: what
+    `pair_stream` tells. If `frozen`, only the discriminator learns.
     """
     setup.run_graphs_as_written()
     generator_add, generator_remove, discriminator = models
@@ -292,62 +314,53 @@ def make_train_step(
         update(optimizers.discriminator, tape, own, discriminator.trainable_variables)
         return loss
 
-    def one_way(image, of_image, run_back, target, source, seed, truth, known):
+    def terms_of(way, of_image, seed):
         residual, mask = of_image
-        edited = edit(image, residual)
+        edited = edit(way.image, residual)
         if recipe.cycle_noise:
             noise = distribute.own_rows(
-                lambda rows: tf.random.stateless_normal((rows, *image.shape[1:]), seed),
-                tf.shape(image)[0],
+                lambda rows: tf.random.stateless_normal((rows, *way.image.shape[1:]), seed),
+                tf.shape(way.image)[0],
             )
             edited += recipe.cycle_noise * noise
-        back = edit(edited, run_back(edited, training=True)[0])
+        back = edit(edited, way.run_back(edited, training=True)[0])
         return direction_losses(
             recipe,
             discriminator,
-            image,
+            way.image,
             residual,
             back,
             mask,
-            target=target,
-            source=source,
+            target=way.target,
+            source=way.source,
             seed=seed + 2,
             region=region,
-            truth=truth,
-            known=known,
+            truth=way.truth,
+            known=way.known,
         )
 
-    def add_terms(without, of_without, seed, *truth):
-        return one_way(without, of_without, run_remove, REAL_WITH, REAL_WITHOUT, seed, *truth)
-
-    def remove_terms(with_, of_with, seed, *truth):
-        return one_way(with_, of_with, run_add, REAL_WITHOUT, REAL_WITH, seed, *truth)
-
-    def separate_step(without, with_, seeds, known):
-        of_without, of_with = run_add(without, training=True), run_remove(with_, training=True)
-        loss = update_discriminator(without, with_, of_without, of_with, seeds[0])
+    def separate_step(add, remove, seeds):
+        of_without, of_with = (way.run(way.image, training=True) for way in (add, remove))
+        loss = update_discriminator(add.image, remove.image, of_without, of_with, seeds[0])
         both = {}
-        for direction, terms_of, run, image, key, truth, told in (
-            ("add", add_terms, run_add, without, seeds[1], with_, known[0]),
-            ("remove", remove_terms, run_remove, with_, seeds[2], without, known[1]),
-        ):
+        for direction, way, key in (("add", add, seeds[1]), ("remove", remove, seeds[2])):
             variables = getattr(models, f"generator_{direction}").trainable_variables
             with tf.GradientTape() as tape:
-                both[direction] = terms_of(image, run(image, training=True), key, truth, told)
+                both[direction] = terms_of(way, way.run(way.image, training=True), key)
                 total = distribute.share(sum(both[direction].values()))
             if not frozen:
                 update(getattr(optimizers, f"generator_{direction}"), tape, total, variables)
         return loss, both
 
-    def joint_step(without, with_, seeds, known):
+    def joint_step(add, remove, seeds):
         with tf.GradientTape() as tape:
-            of_without, of_with = run_add(without, training=True), run_remove(with_, training=True)
+            of_without, of_with = (way.run(way.image, training=True) for way in (add, remove))
             # This update leaves the generators alone, so that their edits serve both updates.
             with tape.stop_recording():
-                loss = update_discriminator(without, with_, of_without, of_with, seeds[0])
+                loss = update_discriminator(add.image, remove.image, of_without, of_with, seeds[0])
             both = {
-                "add": add_terms(without, of_without, seeds[1], with_, known[0]),
-                "remove": remove_terms(with_, of_with, seeds[2], without, known[1]),
+                "add": terms_of(add, of_without, seeds[1]),
+                "remove": terms_of(remove, of_with, seeds[2]),
             }
             total = distribute.share(sum(sum(terms.values()) for terms in both.values()))
         if frozen:
@@ -359,10 +372,14 @@ def make_train_step(
         return loss, both
 
     @tf.function
-    def train_step(without, with_, seed, known=(None, None)):
-        seeds = tf.random.split(seed, 3)
+    def train_step(without, with_, seed, known=(None, None), style=None):
+        def run_in_style(image, training):
+            return run_add(image if style is None else [image, style], training=training)
+
+        add = _Way(run_in_style, run_remove, without, with_, REAL_WITH, REAL_WITHOUT, known[0])
+        remove = _Way(run_remove, run_in_style, with_, without, REAL_WITHOUT, REAL_WITH, known[1])
         step = joint_step if recipe.joint else separate_step
-        loss, both = step(without, with_, seeds, known)
+        loss, both = step(add, remove, tf.random.split(seed, 3))
         report = {"discriminator": loss}
         for direction, terms in both.items():
             report |= {f"{direction}/{name}": value for name, value in terms.items()}
@@ -418,6 +435,11 @@ class Settings:
     start: str | None = None  # the run, or the weights, whose networks this one began with
     warm_up: int = 0  # steps in which only the discriminator learns
     dress: str | None = None  # drawn hats or glasses on photos, to learn to "add" or to "remove"
+
+    def styles(self) -> tuple[str, ...]:
+        """Return what one may choose of what generator_add draws: it learns that from pairs."""
+        chosen = self.dress == "add" and self.network == "attention"
+        return dressing.STYLES[datasets.short_name(self.attribute)] if chosen else ()
 
     @classmethod
     def from_json(cls, text: str | bytes, where: Path) -> "Settings":
@@ -545,7 +567,7 @@ class Run:
         """Take over two generators without a discriminator."""
         for direction, model in zip(DIRECTIONS, self.models, strict=False):
             path = find_start(folder, direction, self.settings.attribute)
-            source, card = load_generator(path)
+            source, card = load_network(path)
             try:
                 copy_weights(source, model)
             except ValueError as error:
@@ -560,7 +582,8 @@ class Run:
         self.recipe, self.dtype = RECIPES[settings.network], dtype
         if settings.dress == "remove":
             self.recipe = dataclasses.replace(self.recipe, **REMOVE_DRAWN)
-        options = {"width": settings.width, "seed": settings.seed}
+        self.styles = settings.styles()
+        options = {"width": settings.width, "seed": settings.seed, "styles": len(self.styles)}
         with self.team.scope():
             self.models = build_models(settings.network, settings.size, dtype=dtype, **options)
             self.optimizers = make_optimizers(self.models, self.recipe)
@@ -881,7 +904,8 @@ class Run:
             "network": self.settings.network,
             "size": self.settings.size,
             "width": self.settings.width,
-            "parameters": self.averaged[0].count_params(),
+            **({"styles": self.styles} if self.styles and direction == "add" else {}),
+            "parameters": self.averaged[DIRECTIONS.index(direction)].count_params(),
             "steps": self.step,
             "batch": self.settings.batch,
             "seed": self.settings.seed,
@@ -896,7 +920,12 @@ class Run:
 
     def preview(self, fixed: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
         """Write ``previews/step-NNNNNN.png`` and return it, uint8 (height, width, 3)."""
-        sheet = preview_sheet(*self.averaged, *fixed)
+        add, remove = self.averaged
+        if self.styles:  # each face in another, the first ones as it suits
+            attribute = datasets.short_name(self.settings.attribute)
+            chosen = [dressing.any_style(attribute, i) for i in range(len(fixed[0]))]
+            add = functools.partial(_call_in_styles, add, tf.constant(chosen))
+        sheet = preview_sheet(add, remove, *fixed)
         path = self.folder / "previews" / f"step-{self.step:06d}.png"
         path.parent.mkdir(exist_ok=True)
         with written_whole(path) as temporary:
@@ -944,6 +973,10 @@ def preview_batch(
     ]
     count = min(map(len, sides))
     return sides[0][:count], sides[1][:count]
+
+
+def _call_in_styles(generator, styles, images, training=False) -> tf.Tensor:
+    return generator([tf.constant(images), styles], training=training)
 
 
 def preview_sheet(
@@ -1039,21 +1072,59 @@ def find_start(folder: Path, direction: str, attribute: str) -> Path:
     )
 
 
-def load_generator(path: Path) -> tuple[keras.Model, dict]:
+def load_generator(path: Path, style=None) -> tuple[keras.Model, dict]:
     """Load a generator and its card from a file that `save_generator` wrote.
 
     Nothing is unpickled: a weights file holds numbers and one JSON text.
+
+    Parameters
+    ----------
+    style : sequence of float or None
+        What to draw, for one that knows styles: ``card["styles"]`` names its numbers, each in
+        [-1, 1]. None for what suits the face.
 
     Raises
     ------
     TrainingError
         If the file is missing, damaged or does not fit the network that its card names.
     """
+    network, card = load_network(path)
+    return networks.in_style(network, style), card
+
+
+def choose_style(card: dict, chosen: dict[str, float]) -> list[float]:
+    """Return the numbers of a style, in the order of a generator's card; 0 what isn't chosen.
+
+    Raises
+    ------
+    TrainingError
+        If the generator does not know what is chosen, or a number is not in [-1, 1].
+    """
+    names = card.get("styles", [])
+    for name, number in chosen.items():
+        if name not in names:
+            knows = f"knows the styles {', '.join(names)}" if names else "knows no styles"
+            raise TrainingError(
+                f"There is no style {name!r} to choose: {card['attribute']}-{card['direction']} "
+                f"{knows}."
+            )
+        if not -1 <= number <= 1:
+            raise TrainingError(f"A style goes from -1 to 1, with 0 what suits: not {name}={number:g}.")
+    return [float(chosen.get(name, 0)) for name in names]
+
+
+def load_network(path: Path) -> tuple[keras.Model, dict]:
+    """Load a generator as `load_generator` does, but with its style as a second input.
+
+    To train it further or to export it; one without styles is the same from both.
+    """
     try:
         card, arrays = read_weights(path)
         options = {"size": card["size"], "name": f"generator_{card['direction']}"}
         if card.get("width"):
             options["width"] = card["width"]
+        if card.get("styles"):
+            options["styles"] = len(card["styles"])
         generator = networks.GENERATORS[card["network"]](**options)
         generator.set_weights(arrays)
     except FileNotFoundError as error:

@@ -17,7 +17,7 @@ export interface Engine {
   selfTest: SelfTest;
   load(name: string, files: ModelFiles, check: Check): Promise<SelfTest>;
   invert(order: Order, photo: ImageBitmap): Promise<Inverted>;
-  again(strength: number): Promise<Inverted | undefined>;
+  again(strength: number, style: number[]): Promise<Inverted | undefined>;
   resources(): Promise<string[]>;
   stop(): void;
 }
@@ -75,7 +75,7 @@ export async function startEngine(
         selfTest,
         load: (name, files, check) => call("load", [name, files, check]),
         invert: (order, photo) => call("invert", [order, photo], [photo]),
-        again: (strength) => call("again", [strength]),
+        again: (strength, style) => call("again", [strength, style]),
         resources: () => call("resources", []),
         stop,
       };

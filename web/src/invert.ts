@@ -30,6 +30,8 @@ export type Mode = Direction | "invert";
 export interface Network {
   model: GraphModel;
   size: number;
+  /** What a generator should draw, where it knows styles. */
+  style?: number[];
 }
 /** One generator for `add` and `remove`; for `invert` both, and who tells which of them to use. */
 export type Networks = Partial<Record<Direction, Network>> & {
@@ -144,11 +146,22 @@ export async function findEdits(
     const generator = models[direction]!;
     const cut = cropFor(generator.size);
     count("align");
-    const residual = await run(generator.model, cut.crop, cut.size);
+    const residual = await run(generator.model, cut.crop, cut.size, generator.style);
     edits.push({ ...cut, direction, evidence, residual });
     count("edit");
   }
   return edits;
+}
+
+/** Compute what is added anew, in another style. */
+export async function restyle(edits: Edit[], { model, style }: Network): Promise<Edit[]> {
+  const others: Edit[] = [];
+  for (const edit of edits) {
+    const residual =
+      edit.direction === "add" ? await run(model, edit.crop, edit.size, style) : edit.residual;
+    others.push({ ...edit, residual });
+  }
+  return others;
 }
 
 /** Put the edits onto the photo, each at the given strength: 0 changes nothing, 1 is the edit. */

@@ -23,6 +23,8 @@ export interface ModelEntry {
   column: number;
   /** Of a classifier: how often it was right on held-out photos, 0 to 1. */
   accuracy?: number;
+  /** What one may choose of what it draws, each by a number from -1 to 1; often nothing. */
+  styles: string[];
   /** Bytes of weights. */
   bytes: number;
   parameters: number;
@@ -43,6 +45,7 @@ export interface ModelFiles {
 export interface Check {
   size: number;
   crop: Float32Array;
+  style: number[];
   output: Float32Array;
   tolerance: number;
 }

@@ -30,8 +30,12 @@ export interface Inverter extends Models {
   firstResult?: number;
   /** 0 changes nothing, 1 is what the generator computes. */
   strength: number;
+  /** What may be chosen of what is added, and the numbers chosen, from -1 to 1; 0 is what suits. */
+  styles: string[];
+  style: number[];
 
   setStrength(strength: number): void;
+  setStyle(style: number[]): void;
   openSample(address: string): void;
   openFile(file: File): void;
   startCamera(wanted?: { deviceId?: string; facing?: Facing }): void;
@@ -44,6 +48,7 @@ export interface Inverter extends Models {
 
 /** A camera that gives no frame for so long has something in its way. */
 const PATIENCE = 4000;
+const NONE: string[] = [];
 
 export function useInverter(firstSample: string): Inverter {
   const [busy, setBusy] = useState(false);
@@ -54,6 +59,8 @@ export function useInverter(firstSample: string): Inverter {
   const [firstResult, setFirstResult] = useState<number>();
   const [strength, setStrengthState] = useState(1);
   const strengthNow = useRef(1);
+  // Of each model, by path: another attribute has other styles.
+  const [chosen, setChosen] = useState<Record<string, number[]>>({});
   const results = useRef(0);
   const films = useRef(0);
   const [opening, setOpening] = useState(false);
@@ -70,6 +77,16 @@ export function useInverter(firstSample: string): Inverter {
   const { ready, mode, needed, only } = models;
   const { camera, video, take, start, stop } = control;
 
+  const adder = needed.find(({ role }) => role === "add");
+  const styles = adder?.styles ?? NONE;
+  const style = useMemo(
+    () => chosen[adder?.path ?? ""] ?? styles.map(() => 0),
+    [chosen, adder?.path, styles],
+  );
+  const styleNow = useRef(style);
+  useEffect(() => {
+    styleNow.current = style;
+  }, [style]);
   const readyAt = useMemo(() => (ready ? performance.now() : 0), [ready]);
   const run = useCallback(
     async (picture: ImageBitmap, live?: Order["live"]): Promise<Shown> => {
@@ -79,6 +96,7 @@ export function useInverter(firstSample: string): Inverter {
         models: Object.fromEntries(needed.map(({ role, path }) => [role, path])),
         column: needed.find(({ role }) => role === "tell")?.column ?? 0,
         strength: strengthNow.current,
+        style: styleNow.current,
         live,
       };
       // The copy goes to the worker for good; the picture stays here to be shown.
@@ -178,7 +196,7 @@ export function useInverter(firstSample: string): Inverter {
     if (live) setPhoto(undefined);
   }, [live]);
 
-  // Another strength of the picture that is shown needs neither detector nor generator.
+  // Another strength or style of the picture that is shown needs no detector.
   const again = useRef({ running: false, wanted: false });
   const composite = useCallback(
     async (picture: ImageBitmap) => {
@@ -188,12 +206,13 @@ export function useInverter(firstSample: string): Inverter {
       try {
         while (again.current.wanted) {
           again.current.wanted = false;
-          const result = await ready.again(strengthNow.current);
+          const result = await ready.again(strengthNow.current, styleNow.current);
           const number = ++results.current;
           setShown((old) => {
             if (!result || !old?.result || old.photo !== picture) return old;
-            const { composite } = result.milliseconds;
+            const { edit, composite } = result.milliseconds;
             const milliseconds = { ...old.result.milliseconds, composite };
+            if (edit) milliseconds.edit = edit;
             return { ...old, number, result: { ...result, milliseconds } };
           });
         }
@@ -250,6 +269,8 @@ export function useInverter(firstSample: string): Inverter {
     framesPerSecond,
     firstResult,
     strength,
+    styles,
+    style,
     openSample,
     openFile,
     fail,
@@ -259,6 +280,11 @@ export function useInverter(firstSample: string): Inverter {
     setStrength(value) {
       strengthNow.current = value;
       setStrengthState(value);
+      if (!live && shown?.result) composite(shown.photo);
+    },
+    setStyle(value) {
+      styleNow.current = value;
+      setChosen((old) => ({ ...old, [adder?.path ?? ""]: value }));
       if (!live && shown?.result) composite(shown.photo);
     },
     setLive(value) {

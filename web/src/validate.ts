@@ -21,6 +21,8 @@ const BYTES: Record<string, number> = {
 };
 /** A face crop larger than this is no face crop. */
 const LARGEST_CROP = 1024;
+/** Nobody wants more sliders than this. */
+const MOST_STYLES = 8;
 
 export function readManifest(json: unknown): ModelEntry[] {
   const { models, classifiers = [] } = objectOf(json, "the manifest");
@@ -31,7 +33,12 @@ export function readManifest(json: unknown): ModelEntry[] {
     if (direction !== "add" && direction !== "remove") {
       return wrong(`model ${i + 1}: "direction"`, direction);
     }
-    return { ...entry, attribute, role: direction, outputs: size * size * 3, column: 0 };
+    const styles = listOf(entry.styles ?? [], `model ${i + 1}: "styles"`);
+    if (styles.length > MOST_STYLES || !styles.every((name) => typeof name === "string")) {
+      return wrong(`model ${i + 1}: "styles"`, styles);
+    }
+    const outputs = size * size * 3;
+    return { ...entry, attribute, role: direction, outputs, column: 0, styles };
   });
   const judges = listOf(classifiers, '"classifiers"').flatMap((model, i): ModelEntry[] => {
     const entry = readEntry(model, `classifier ${i + 1}`);
@@ -43,7 +50,8 @@ export function readManifest(json: unknown): ModelEntry[] {
       if (accuracy !== undefined && typeof accuracy !== "number") {
         return wrong(`classifier ${i + 1}: an accuracy`, accuracy);
       }
-      return { ...entry, attribute, role: "tell", outputs: attributes.length, column, accuracy };
+      const outputs = attributes.length;
+      return { ...entry, attribute, role: "tell", outputs, column, accuracy, styles: [] };
     });
   });
   return [...generators, ...judges];
@@ -98,17 +106,22 @@ export function readGraph(json: unknown): {
 /** The check.json of a model. */
 export function readCheck(
   json: unknown,
-  { size, outputs }: Pick<ModelEntry, "size" | "outputs">,
+  { size, outputs, styles }: Pick<ModelEntry, "size" | "outputs" | "styles">,
 ): Check {
   const stored = objectOf(json, "it");
   if (stored.size !== size) wrong('"size"', stored.size);
   const { tolerance } = stored;
   if (typeof tolerance !== "number") return wrong('"tolerance"', tolerance);
+  const style = listOf(stored.style ?? [], '"style"');
+  if (style.length !== styles.length || !style.every((value) => typeof value === "number")) {
+    return wrong('"style"', style);
+  }
   const image = fromBase64(stored.image, "image", size * size * 3);
   const output = fromBase64(stored.output, "output", outputs * 4);
   return {
     size,
     crop: Float32Array.from(image, (value) => value / 127.5 - 1),
+    style: style as number[],
     output: new Float32Array(output.buffer),
     tolerance,
   };

@@ -12,6 +12,7 @@ import type { Backend } from "./engine";
 import {
   compositeEdits,
   findEdits,
+  restyle,
   stopwatch,
   type Edit,
   type Network,
@@ -27,8 +28,8 @@ export interface Tasks {
   start(backend: Backend, insist: boolean, detector: ModelFiles): void;
   load(name: string, files: ModelFiles, check: Check): SelfTest;
   invert(order: Order, photo: ImageBitmap): Inverted;
-  /** Composite the last photo again, at another strength. */
-  again(strength: number): Inverted | undefined;
+  /** Composite the last photo again, at another strength or in another style. */
+  again(strength: number, style: number[]): Inverted | undefined;
   /** Addresses of everything that this worker has loaded. */
   resources(): string[];
 }
@@ -52,6 +53,8 @@ export interface Order {
   column: number;
   /** 0 changes nothing, 1 is what the generator computes. */
   strength: number;
+  /** What to add, where its model knows styles: numbers from -1 to 1, in the model's order. */
+  style: number[];
   /** In live mode: a number that all frames of one film share, and the time in milliseconds. */
   live?: { film: number; at: number };
 }
@@ -66,7 +69,7 @@ export interface SelfTest {
 let detector: GraphModel;
 const networks = new Map<string, Network>();
 let film: { number: number; tracker: Tracker } | undefined;
-let last: { photo: ImageBitmap; edits: Edit[] } | undefined;
+let last: { photo: ImageBitmap; edits: Edit[]; add?: Network } | undefined;
 
 const tasks: { [Name in TaskName]: (...p: Parameters<Tasks[Name]>) => Promise<unknown> } = {
   async start(backend, insist, files) {
@@ -77,9 +80,9 @@ const tasks: { [Name in TaskName]: (...p: Parameters<Tasks[Name]>) => Promise<un
 
   async load(name, files, check) {
     const model = await build(files);
-    await run(model, check.crop, check.size);
+    await run(model, check.crop, check.size, check.style);
     const start = performance.now();
-    const output = await run(model, check.crop, check.size);
+    const output = await run(model, check.crop, check.size, check.style);
     const milliseconds = performance.now() - start;
     if (output.length !== check.output.length) {
       model.dispose();
@@ -101,11 +104,12 @@ const tasks: { [Name in TaskName]: (...p: Parameters<Tasks[Name]>) => Promise<un
     return { difference, milliseconds } satisfies SelfTest;
   },
 
-  async invert({ mode, models, column, strength, live }, photo) {
+  async invert({ mode, models, column, strength, style, live }, photo) {
     const loaded = (role: Role) => networks.get(models[role] ?? "");
-    const tell = loaded("tell");
+    const [tell, plain] = [loaded("tell"), loaded("add")];
+    const add = plain && { ...plain, style };
     const named: Networks = {
-      add: loaded("add"),
+      add,
       remove: loaded("remove"),
       tell: tell && { ...tell, column },
     };
@@ -121,12 +125,21 @@ const tasks: { [Name in TaskName]: (...p: Parameters<Tasks[Name]>) => Promise<un
       live && { tracker: film!.tracker, at: live.at },
     );
     last?.photo.close();
-    last = { photo, edits };
+    last = { photo, edits, add };
     return compositeEdits(photo, edits, strength, watch);
   },
 
-  async again(strength) {
-    return last && compositeEdits(last.photo, last.edits, strength, stopwatch());
+  async again(strength, style) {
+    const now = last;
+    if (!now) return undefined;
+    const watch = stopwatch();
+    if (now.add && String(now.add.style) !== String(style)) {
+      const add = { ...now.add, style };
+      now.edits = await restyle(now.edits, add);
+      now.add = add;
+      watch.count("edit");
+    }
+    return now === last ? compositeEdits(now.photo, now.edits, strength, watch) : undefined;
   },
 
   async resources() {

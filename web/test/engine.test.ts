@@ -8,6 +8,7 @@ const files: ModelFiles = { topology: {}, weightSpecs: [], weights: new ArrayBuf
 const check: Check = {
   size: 1,
   crop: new Float32Array(3),
+  style: [],
   output: new Float32Array(3),
   tolerance: 1,
 };
@@ -92,12 +93,12 @@ describe("a model that computes for ever", () => {
     const engine = await started;
     FakeWorker.hangs = () => true;
     const loading = engine.load("b/model.json", files, check).catch((error) => error);
-    const again = engine.again(1).catch((error) => error);
+    const again = engine.again(1, []).catch((error) => error);
     await wait(PATIENCE.wasm);
     expect(await loading).toMatchObject({ code: "too-slow" });
     expect(await again).toBe(await loading); // it waited in the same worker
     expect(onLost).toHaveBeenCalledExactlyOnceWith("wasm", await loading);
-    await expect(engine.again(1)).rejects.toMatchObject({ code: "too-slow" });
+    await expect(engine.again(1, [])).rejects.toMatchObject({ code: "too-slow" });
   });
 });
 
@@ -106,7 +107,7 @@ describe("the clock", () => {
     const { started, onLost } = start("wasm");
     const engine = await started;
     for (let frame = 0; frame < 4; frame++) {
-      await engine.again(1);
+      await engine.again(1, []);
       await wait(PATIENCE.wasm - 1);
     }
     expect(onLost).not.toHaveBeenCalled();
@@ -117,7 +118,7 @@ describe("the clock", () => {
     const { started, onLost } = start("wasm");
     const engine = await started;
     FakeWorker.hangs = () => true;
-    engine.again(1).catch(() => undefined);
+    engine.again(1, []).catch(() => undefined);
     await wait(2);
     vi.setSystemTime(Date.now() + 3_600_000);
     await wait(2);
@@ -129,7 +130,7 @@ describe("the clock", () => {
     const engine = await started;
     expect(engine.backend).toBe("webgpu");
     FakeWorker.hangs = () => true;
-    const frame = engine.again(1).catch((error) => error);
+    const frame = engine.again(1, []).catch((error) => error);
     await wait(PATIENCE.webgpu);
     expect((await frame).code).toBe("gpu-lost");
     expect(onLost).toHaveBeenCalledOnce();

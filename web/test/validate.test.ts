@@ -53,9 +53,13 @@ const HOSTILE: [name: string, read: () => unknown, words: string][] = [
   ["an accuracy in words", () => withClassifier({ accuracy: ["all"] }), "an accuracy is"],
   ["classifiers that are a word", () => readManifest({ models: [], classifiers: "a" }), "no list"],
   ["a pair that is too short", () => withCheck({ image: base64(11) }), "11 of 12 bytes"],
+  ["a style that is a number", () => withEntry({ styles: [1] }), '"styles" is [1]'],
+  ["a thousand styles", () => withEntry({ styles: Array(1000).fill("a") }), '"styles"'],
+  ["a style that the model does not take", () => withCheck({ style: [1] }), '"style" is [1]'],
   ["a tolerance in words", () => withCheck({ tolerance: "all" }), '"tolerance" is "all"'],
 ];
-const withCheck = (change: object) => readCheck({ ...check, ...change }, { size: 2, outputs: 12 });
+const shape = { size: 2, outputs: 12, styles: [] };
+const withCheck = (change: object) => readCheck({ ...check, ...change }, shape);
 const withClassifier = (change: object) =>
   readManifest({ models: [], classifiers: [{ ...classifier, ...change }] });
 const withEntry = (change: object) => readManifest({ models: [{ ...entry, ...change }] });
@@ -64,14 +68,22 @@ const withWeight = (change: object) => readGraph(graph([{ ...weight, ...change }
 describe("the files of a model", () => {
   it("are read where they are right", () => {
     const [generator, ...told] = readManifest({ models: [entry], classifiers: [classifier] });
-    expect(generator).toEqual({ ...entry, role: "add", outputs: 128 * 128 * 3, column: 0 });
+    const outputs = 128 * 128 * 3;
+    expect(generator).toEqual({ ...entry, role: "add", outputs, column: 0, styles: [] });
     expect(told).toMatchObject([
       { attribute: "hat", role: "tell", outputs: 2, column: 0, accuracy: 0.9 },
       { attribute: "glasses", role: "tell", outputs: 2, column: 1, accuracy: 0.8 },
     ]);
     const small = { ...weight, quantization: { dtype: "uint8" } };
     expect(readGraph(graph([weight, small]))).toMatchObject({ bytes: 24 + 6 });
-    expect(readCheck(check, { size: 2, outputs: 12 }).crop).toEqual(new Float32Array(12).fill(-1));
+    expect(readCheck(check, shape).crop).toEqual(new Float32Array(12).fill(-1));
+  });
+
+  it("say what may be chosen of what is added", () => {
+    const styles = ["shape", "colour"];
+    const [generator] = readManifest({ models: [{ ...entry, styles }] });
+    expect(generator.styles).toEqual(styles);
+    expect(readCheck({ ...check, style: [0.5, -1] }, { ...shape, styles }).style).toEqual([0.5, -1]);
   });
 
   it("may claim any number of bytes, which none is set aside for", () => {
