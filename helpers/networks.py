@@ -11,6 +11,7 @@ generator and its discriminator in notebook 08.
 from collections.abc import Callable
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import layers, ops
 
@@ -162,7 +163,7 @@ def _normalize(x, name: str, dtype, code=None):
         style = layers.Dense(
             2 * x.shape[-1],
             use_bias=False,
-            kernel_initializer=_initializer(),
+            kernel_initializer=keras.initializers.LecunNormal(),
             name=f"{name}_style",
             dtype="float32",
         )(code)
@@ -295,7 +296,14 @@ def attention_generator(
         widths[3] -= width // 6
         style = keras.Input((styles,), name="style")
         inputs = [image, style]
-        code = layers.Dense(width, name="code", dtype="float32")(style)
+        # A colour is an angle: -1 and 1 are the same.
+        angles = layers.Lambda(
+            lambda t: ops.concatenate([t, ops.sin(np.pi * t), ops.cos(np.pi * t)], axis=-1),
+            output_shape=(3 * styles,),
+            name="angles",
+            dtype="float32",
+        )(style)
+        code = layers.Dense(width, name="code", dtype="float32")(angles)
         code = LeakyReLU(name="code_leak", dtype="float32")(code)
     x = _convolution(widths[0], 3, 1, "encode0", dtype)(image)
     x = _normalize_and_leak(x, "encode0", dtype)

@@ -89,6 +89,9 @@ RECIPES = {
         beta_2=0.99,
     ),
 }
+# To put on what is drawn: the truth says all, and with it there is no need to come back again. At 64
+# px, after 800 steps, 15.4 gray levels from it where glasses are, and 18.9 with a weight of 50.
+ADD_DRAWN = {"truth": 400.0, "dual": 0.0, "cycle": 0.0, "cycle_with": 0.0}
 # To take off what is drawn, of any kind: it may be large and reach out of its region, and the truth
 # keeps the edits from what it isn't. With losses that want edits small, crowns of real hats stayed.
 REMOVE_DRAWN = {"pixel": 0.0, "mask": 0.0, "spare_known": True}
@@ -202,7 +205,7 @@ def direction_losses(
     discriminator: keras.Model,
     image: tf.Tensor,
     residual: tf.Tensor,
-    back: tf.Tensor,
+    back: tf.Tensor | None,
     mask: tf.Tensor | None,
     *,
     target: int,
@@ -217,7 +220,8 @@ def direction_losses(
     Parameters
     ----------
     image, residual, back : tf.Tensor
-        The photo, what the generator gave for it, and the edit edited back by the other one.
+        The photo, what the generator gave for it, and the edit edited back by the other one, if
+        the recipe weighs that.
     mask : tf.Tensor or None
         The generator's attention mask, if the recipe weighs it.
     target, source : int
@@ -230,24 +234,24 @@ def direction_losses(
     see = (lambda x, k: augment(x, seed + k)) if recipe.augment else (lambda x, k: x)
     edited = edit(image, residual)
     # One pass over the edit and the way back: half the calls, the same values.
-    logits, phi = discriminator(tf.concat([see(edited, 0), see(back, 1)], axis=0), training=False)
-    logits_edited, logits_back = tf.split(logits, 2)
-    terms = {
-        "gan": recipe.gan * losses.gan_loss(logits_edited, target),
-        "dual": recipe.dual * losses.dual_loss(logits_back, source),
-    }
+    seen = [see(edited, 0)] + ([] if back is None else [see(back, 1)])
+    logits, phi = discriminator(tf.concat(seen, axis=0), training=False)
+    logits = tf.split(logits, len(seen))
+    terms = {"gan": recipe.gan * losses.gan_loss(logits[0], target)}
+    if back is not None:
+        terms["dual"] = recipe.dual * losses.dual_loss(logits[1], source)
     if recipe.pixel:
         terms["pixel"] = recipe.pixel * losses.pixel_loss(residual, recipe.reduction)
     if recipe.perceptual:
         phi_image = discriminator(image, training=False)[1]
-        phi_edited = tf.split(phi, 2)[0]
+        phi_edited = tf.split(phi, len(seen))[0]
         terms["perceptual"] = recipe.perceptual * losses.perceptual_loss(
             phi_edited, phi_image, recipe.reduction
         )
     # A face without has many right answers "with": to be scored on the one that was there, a
     # generator leaves a ghost of it in the edit. So that way weighs less.
     cycle = recipe.cycle if source == REAL_WITHOUT else recipe.cycle_with
-    if cycle:
+    if cycle and back is not None:
         terms["cycle"] = cycle * losses.cycle_loss(back, image)
     if recipe.mask:
         terms["mask"] = recipe.mask * losses.mask_loss(mask)
@@ -293,6 +297,7 @@ def make_train_step(
     setup.run_graphs_as_written()
     generator_add, generator_remove, discriminator = models
     masked = recipe.mask > 0
+    comes_back = any((recipe.dual, recipe.cycle, recipe.cycle_with))
     run_add, run_remove = (
         networks.with_mask(g) if masked else (lambda image, training, g=g: (g(image), None))
         for g in (generator_add, generator_remove)
@@ -314,8 +319,7 @@ def make_train_step(
         update(optimizers.discriminator, tape, own, discriminator.trainable_variables)
         return loss
 
-    def terms_of(way, of_image, seed):
-        residual, mask = of_image
+    def edited_back(way, residual, seed):
         edited = edit(way.image, residual)
         if recipe.cycle_noise:
             noise = distribute.own_rows(
@@ -323,7 +327,11 @@ def make_train_step(
                 tf.shape(way.image)[0],
             )
             edited += recipe.cycle_noise * noise
-        back = edit(edited, way.run_back(edited, training=True)[0])
+        return edit(edited, way.run_back(edited, training=True)[0])
+
+    def terms_of(way, of_image, seed):
+        residual, mask = of_image
+        back = edited_back(way, residual, seed) if comes_back else None
         return direction_losses(
             recipe,
             discriminator,
@@ -580,8 +588,9 @@ class Run:
     def _build(self, dtype: str) -> None:
         settings = self.settings
         self.recipe, self.dtype = RECIPES[settings.network], dtype
-        if settings.dress == "remove":
-            self.recipe = dataclasses.replace(self.recipe, **REMOVE_DRAWN)
+        if settings.dress:
+            drawn = ADD_DRAWN if settings.dress == "add" else REMOVE_DRAWN
+            self.recipe = dataclasses.replace(self.recipe, **drawn)
         self.styles = settings.styles()
         options = {"width": settings.width, "seed": settings.seed, "styles": len(self.styles)}
         with self.team.scope():

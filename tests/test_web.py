@@ -109,8 +109,11 @@ def test_alignment_fixture_is_what_python_computes():
 # --- A model that needs no training ---------------------------------------------------------
 
 
-def write_stand_in(folder, grey, size=128):
-    """Write a graph model, by hand, that paints two rings of one grey where glasses would be."""
+def write_stand_in(folder, grey, size=128, styled=False):
+    """Write a graph model, by hand, that paints two rings of one grey where glasses would be.
+
+    If styled, a number makes that grey brighter or darker.
+    """
     folder.mkdir(parents=True)
     y, x = np.mgrid[:size, :size]
     rings = [np.exp(-(((np.hypot(x - cx, y - 65.8) - 11) / 3) ** 2)) for cx in (50.1, 77.6)]
@@ -121,15 +124,21 @@ def write_stand_in(folder, grey, size=128):
     def shape(sides):
         return {"dim": [{"size": str(side)} for side in sides]}
 
-    def end(name):
-        return {f"{name}:0": {"name": f"{name}:0", "dtype": "DT_FLOAT", "tensorShape": image}}
+    def end(name, sides=(1, size, size, 3)):
+        return {f"{name}:0": {"name": f"{name}:0", "dtype": "DT_FLOAT", "tensorShape": shape(sides)}}
 
     image, kind = shape((1, size, size, 3)), {"type": "DT_FLOAT"}
     nodes = [{"name": "image", "op": "Placeholder", "attr": {"dtype": kind}}]
     for name, value in constants.items():
         tensor = {"tensor": {"dtype": "DT_FLOAT", "tensorShape": shape(value.shape)}}
         nodes.append({"name": name, "op": "Const", "attr": {"dtype": kind, "value": tensor}})
-    nodes.append({"name": "gap", "op": "Sub", "input": ["paint", "image"], "attr": {"T": kind}})
+    paints, inputs = "paint", end("image")
+    if styled:
+        paints, inputs = "styled", {**end("style", (1, 1)), **inputs}
+        nodes.append({"name": "style", "op": "Placeholder", "attr": {"dtype": kind}})
+        added = {"name": "styled", "op": "AddV2", "input": ["paint", "style"], "attr": {"T": kind}}
+        nodes.append(added)
+    nodes.append({"name": "gap", "op": "Sub", "input": [paints, "image"], "attr": {"T": kind}})
     nodes.append({"name": "residual", "op": "Mul", "input": ["mask", "gap"], "attr": {"T": kind}})
     weights = [
         {"name": name, "shape": list(value.shape), "dtype": "float32"}
@@ -137,19 +146,21 @@ def write_stand_in(folder, grey, size=128):
     ]
     model = {
         "format": "graph-model",
-        "signature": {"inputs": end("image"), "outputs": end("residual")},
+        "signature": {"inputs": inputs, "outputs": end("residual")},
         "modelTopology": {"node": nodes, "versions": {"producer": 1}},
         "weightsManifest": [{"paths": ["weights.bin"], "weights": weights}],
     }
     (folder / "model.json").write_text(json.dumps(model))
     (folder / "weights.bin").write_bytes(mask.tobytes() + paint.tobytes())
     face = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
-    residual = (mask * (paint - (face / 127.5 - 1)))[0].astype("<f4")
+    brighter = 0.25 if styled else 0
+    residual = (mask * (paint + brighter - (face / 127.5 - 1)))[0].astype("<f4")
     check = {
         "size": size,
         "image": base64.b64encode(face.tobytes()).decode(),
         "output": base64.b64encode(residual.tobytes()).decode(),
         "tolerance": 0.02,
+        **({"style": [brighter]} if styled else {}),
     }
     (folder / "check.json").write_text(json.dumps(check))
 
@@ -160,7 +171,8 @@ def write_stand_ins(models):
     for attribute in ("glasses", "hat"):
         for direction, grey in (("add", -0.9), ("remove", 0.7)):
             name = f"{attribute}-{direction}"
-            write_stand_in(models / name, grey)
+            styled = name == "glasses-add"
+            write_stand_in(models / name, grey, styled=styled)
             entries.append(
                 {
                     "attribute": attribute,
@@ -172,6 +184,7 @@ def write_stand_ins(models):
                     "network": "two rings",
                     "data": "nothing",
                     "licence": "Apache-2.0",
+                    **({"styles": ["shade"]} if styled else {}),
                 }
             )
     (models / "manifest.json").write_text(json.dumps({"version": 1, "models": entries}))
@@ -906,6 +919,60 @@ def test_unusual_pictures_are_edited(site, visit, astronaut, tmp_path):
         assert np.abs(before - expected.astype(int)).mean() < 8, name
         eyes, elsewhere = change_around_eyes(before, after, EYES_AND_MOUTH)
         assert eyes > 3 and elsewhere == 0, name
+
+
+def test_style_of_what_is_added_is_chosen(site, visit, camera_frame):
+    """A slider draws other rings on the face that was found; live, on the frames that come."""
+    visited = visit(site)
+    page = visited.page
+    number = int(visited.wait_for_result()["result"])
+    slider = page.get_by_role("slider", name="Shade")
+    assert slider.get_attribute("aria-valuetext") == "as it suits"
+    suits = visited.picture("canvas.after").astype(int)
+
+    slider.focus()
+    page.keyboard.press("End")
+    number = int(visited.wait_for_result(number)["result"])
+    before, after = visited.before_and_after()
+    rings = (suits != before).any(axis=2)
+    # 1 of [-1, 1] is 127.5 grey levels, less where the mask is not 1; nothing else changes.
+    brighter = (after - suits)[rings]
+    assert 100 < np.quantile(brighter, 0.99) < 150 and brighter.min() > -8
+    assert abs(after.astype(int) - before)[~rings].max() < 8
+
+    page.get_by_role("button", name="Surprise me").click()
+    visited.wait_for_result(number)
+    number = int(visited.data["result"])
+    page.get_by_role("button", name="As it suits").click()
+    visited.wait_for_result(number)
+    assert np.array_equal(visited.picture("canvas.after"), suits)
+
+    # A style stays with its model: another attribute has none, and coming back finds it again.
+    slider.focus()
+    page.keyboard.press("End")
+    visited.choose("hat")
+    assert slider.count() == 0
+    visited.choose("glasses")
+    assert slider.get_attribute("aria-valuetext") == "1.00"
+    visited.choose("remove")
+    assert slider.count() == 0
+    visited.choose("add")
+
+    frame, landmarks = camera_frame
+    eyes = np.round(landmarks[:2]).astype(int)
+    page.get_by_role("button", name="Use camera").click()
+    page.get_by_text("Live.").wait_for()
+
+    def brightness():
+        (x0, y0), (x1, y1) = eyes.min(axis=0) - 40, eyes.max(axis=0) + 40
+        return visited.picture("canvas.after")[y0:y1, x0:x1].mean()
+
+    bright = brightness()
+    slider.focus()
+    page.keyboard.press("Home")
+    visited.wait_for_result(int(visited.data["result"]) + 2)
+    assert brightness() < bright - 10
+    assert visited.errors == []
 
 
 # --- Models ---------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import { Keep } from "./components/Keep";
 import { Notice } from "./components/Notice";
 import { Picture } from "./components/Picture";
 import { Sources } from "./components/Sources";
+import { Style } from "./components/Style";
 import { Problem } from "./problems";
 import { SAMPLES } from "./samples";
 import { useInverter, type Inverter } from "./useInverter";
@@ -92,6 +93,8 @@ export function Page() {
           {!problem && !live && result?.hint && <Notice problem={new Problem(result.hint)} hint />}
           <Keep inverter={inverter} picture={after} />
         </section>
+
+        <Style inverter={inverter} />
 
         <Sources inverter={inverter} />
 

@@ -16,9 +16,9 @@ export async function run(
   style: number[] = [],
 ): Promise<Float32Array> {
   const output = tidy(() => {
-    const inputs = model.inputs.map(({ name, shape }): [string, Tensor] => [
+    const inputs = model.inputs.map(({ name }): [string, Tensor] => [
       name,
-      shape?.length === 2 ? tensor2d([style]) : tensor4d(crop, [1, size, size, 3]),
+      name === "style" ? tensor2d([style]) : tensor4d(crop, [1, size, size, 3]),
     ]);
     return model.predict(Object.fromEntries(inputs)) as Tensor;
   });
