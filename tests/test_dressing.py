@@ -113,6 +113,129 @@ def test_a_small_crop_gets_the_same(bare, worn, attribute, size, request):
     assert np.abs(small.astype(int) - shrunk(dressed[3])).mean() < 4
 
 
+# --- styles -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("attribute", dressing.STYLES)
+def test_the_middle_of_every_style_is_what_suits(bare, attribute):
+    middle = (0.0,) * len(dressing.STYLES[attribute])
+    for image in bare[:4]:
+        suits = dressing.dress(image, attribute)
+        np.testing.assert_array_equal(dressing.dress(image, attribute, style=middle), suits)
+
+
+def at(attribute, name, number):
+    """Return the style that differs by one number from what suits."""
+    return tuple(number if each == name else 0.0 for each in dressing.STYLES[attribute])
+
+
+@pytest.mark.parametrize("attribute", dressing.STYLES)
+def test_a_small_step_of_a_style_is_a_small_change_and_a_large_one_is_large(bare, attribute):
+    image = bare[0]
+    for name in dressing.STYLES[attribute]:
+        worn = np.array(
+            [
+                dressing.dress(image, attribute, style=at(attribute, name, number))
+                for number in np.linspace(-1, 1, 41)
+            ]
+        ).astype(int)
+        touched = (worn != image).any(axis=(0, 3))
+        steps = np.abs(np.diff(worn, axis=0))[:, touched].mean(axis=(1, 2))
+        assert 0 < steps.min() and steps.max() < 10, name
+        apart = np.abs(worn[20] - worn[:: 40 if name != "colour" else 10])[:, touched]
+        assert apart.mean(axis=(1, 2)).max() > 6, name
+
+
+@pytest.mark.parametrize("attribute", dressing.STYLES)
+def test_the_colours_are_a_circle(bare, attribute):
+    ends = [dressing.dress(bare[1], attribute, style=at(attribute, "colour", e)) for e in (-1, 1)]
+    assert np.abs(ends[0].astype(int) - ends[1]).max() <= 1
+
+
+def test_lenses_go_from_amber_over_clear_to_dark(bare):
+    eyes = (slice(62, 70), slice(46, 56))
+    amber, clear, dark = (
+        np.mean([dressing.dress(i, "glasses", style=(0, 0, lenses))[eyes] for i in bare], (0, 1, 2))
+        for lenses in (-1, 0, 1)
+    )
+    plain = bare[:, *eyes].mean(axis=(0, 1, 2))
+    assert np.abs(clear - plain).max() < 15
+    assert (dark < 0.6 * plain).all()
+    assert amber[0] - amber[2] > plain[0] - plain[2] + 30
+
+
+def test_shapes_go_from_a_wire_to_a_bold_frame_and_from_a_trilby_to_a_wide_brim(bare):
+    def touched(attribute, rows):
+        return [
+            np.mean([_changed(i, attribute, shape)[rows].sum() for i in bare])
+            for shape in (-1, 0, 1)
+        ]
+
+    wire, suits, bold = touched("glasses", slice(None))
+    assert wire < 0.85 * suits and bold > 1.2 * suits
+    narrow, suits, wide = (
+        np.mean([np.ptp(np.flatnonzero(_changed(i, "hat", s)[38:44].any(axis=0))) for i in bare])
+        for s in (-1, 0, 1)
+    )
+    assert narrow < suits - 4 and wide > suits + 10
+
+
+def _changed(image, attribute, shape):
+    worn = dressing.dress(image, attribute, style=at(attribute, "shape", shape)).astype(int)
+    return np.abs(worn - image).max(axis=2) > 12
+
+
+def test_a_style_of_the_wrong_length_is_refused(bare):
+    with pytest.raises(ValueError, match="style of hat is shape, colour, not 3 numbers"):
+        dressing.dress(bare[0], "hat", style=(0, 0, 0))
+
+
+@pytest.mark.parametrize("attribute", dressing.STYLES)
+def test_any_style_is_the_same_for_a_seed_and_reaches_all(attribute):
+    styles = np.array([dressing.any_style(attribute, seed) for seed in range(400)])
+    np.testing.assert_array_equal(styles[7], dressing.any_style(attribute, 7))
+    suits = (styles == 0).all(axis=1)
+    assert 0.15 < suits.mean() < 0.35 and (styles[~suits] != 0).all()
+    assert (styles.min(axis=0) < -0.9).all() and (styles.max(axis=0) > 0.9).all()
+    assert np.abs(np.corrcoef(styles[~suits].T) - np.eye(styles.shape[1])).max() < 0.2
+
+
+@pytest.mark.parametrize("attribute", ["hat", "glasses"])
+@pytest.mark.parametrize("broken", [False, True])
+def test_the_stream_tells_the_style_of_what_it_shows(celeba, attribute, broken):
+    split = datasets.dress(open_split(celeba, attribute), "add")
+    if broken:  # the photo that stands in for it wears its own
+        split.items["train", "without"][1].write_bytes(b"no photo")
+    seen = set()
+    for without, with_, _, styles in datasets.pair_stream(
+        split, 64, 4, tell_truth=True, flip=False
+    ).take(5):
+        photos, worn = (datasets.to_bytes(images.numpy()) for images in (without, with_))
+        for photo, shown, style in zip(photos, worn, styles.numpy(), strict=True):
+            expected = dressing.dress(photo, attribute, style=tuple(style.tolist()))
+            assert np.abs(expected.astype(int) - shown).max() <= 1
+            seen.add(tuple(style.tolist()))
+    assert len(seen) > 4
+
+
+def test_each_style_draws_what_the_truth_of_its_own_pair_says(bare):
+    """The style reaches the generator image by image, and its gradient comes from its own pair."""
+    models = training.build_models("attention", 32, width=8, styles=2)
+    recipe = dataclasses.replace(training.RECIPES["attention"], **training.ADD_DRAWN)
+    without = tf.constant(datasets.to_unit(bare[:2, ::4, ::4]))
+    style, known = tf.constant([[1.0, 0.5], [-1.0, 0.0]]), tf.ones((2, 2))
+    # The truth is what the network draws, in the order of the images; or the other way round.
+    edits = np.clip(without + models[0]([without, style]), -1, 1)
+    optimizers = training.make_optimizers(models, recipe)
+    step = training.make_train_step(models, optimizers, recipe)
+    report = step(without, tf.constant(edits), tf.constant([0, 0]), known, style)
+    assert float(report["add/truth"]) == pytest.approx(0, abs=1e-3)
+    assert set(report) >= {"add/gan", "add/truth", "remove/gan"}
+    assert not set(report) & {"add/dual", "add/cycle", "remove/dual", "remove/cycle"}
+    other = step(without, tf.constant(edits[::-1]), tf.constant([0, 0]), known, style)
+    assert float(other["add/truth"]) > 0.1
+
+
 def test_what_is_no_crop_is_refused():
     with pytest.raises(ValueError, match="crop"):
         dressing.dress(np.zeros((128, 100, 3), np.uint8), "hat")
@@ -122,18 +245,19 @@ def test_what_is_no_crop_is_refused():
         dressing.dress(np.zeros((128, 128, 3), np.uint8), "beard")
 
 
-@pytest.mark.parametrize(("direction", "seeds"), [("add", [None] * 4), ("remove", range(4))])
+@pytest.mark.parametrize("direction", ["add", "remove"])
 @pytest.mark.parametrize("attribute", ["hat", "glasses"])
-def test_a_dressed_item_wears_what_its_split_is_about(celeba, attribute, direction, seeds):
+def test_a_dressed_item_wears_what_its_split_is_about(celeba, attribute, direction):
     split = datasets.dress(open_split(celeba, attribute), direction)
     bare, worn = (datasets.read_images(split, "train", side, 64, 4) for side in datasets.SIDES)
-    expected = [dressing.dress(i, attribute, seed) for i, seed in zip(bare, seeds, strict=True)]
-    np.testing.assert_array_equal(worn, expected)
+    for seed, (image, shown) in enumerate(zip(bare, worn, strict=True)):
+        chosen = (None, dressing.any_style(attribute, seed)) if direction == "add" else (seed, None)
+        np.testing.assert_array_equal(shown, dressing.dress(image, attribute, *chosen))
 
 
 def test_to_add_each_photo_is_on_both_sides_and_the_truth_of_both_directions(celeba):
     split = datasets.dress(open_split(celeba, "hat"), "add")
-    for without, with_, known in datasets.pair_stream(split, 64, 4, tell_truth=True).take(4):
+    for without, with_, known, _ in datasets.pair_stream(split, 64, 4, tell_truth=True).take(4):
         assert (without[:, 40:].numpy() == with_[:, 40:].numpy()).all()
         assert (without[:, :25].numpy() != with_[:, :25].numpy()).any(axis=(1, 2, 3)).all()
         assert (known.numpy() == 1).all() and known.shape == (2, 4)
@@ -247,13 +371,14 @@ def test_the_outside_loss_may_spare_what_is_known(bare, dressed, spare):
     assert float(report["remove/outside"]) == pytest.approx(expected, rel=1e-4)
 
 
-def test_only_a_run_to_remove_uses_the_recipe_for_it(celeba, tmp_path):
-    for direction in ("add", "remove"):
-        split = datasets.dress(open_split(celeba, "hat"), direction)
-        settings = training.Settings("Wearing_Hat", "celeba", size=32, width=4, dress=direction)
-        recipe = training.Run(tmp_path / direction, settings, split, "float32").recipe
-        told = {name: getattr(recipe, name) for name in training.REMOVE_DRAWN}
-        assert (told == training.REMOVE_DRAWN) == (direction == "remove")
+@pytest.mark.parametrize("dress", ["add", "remove", None])
+def test_each_direction_that_is_drawn_has_a_recipe_of_its_own(celeba, tmp_path, dress):
+    split = open_split(celeba, "hat")
+    settings = training.Settings("Wearing_Hat", "celeba", size=32, width=4, dress=dress)
+    split = datasets.dress(split, dress) if dress else split
+    recipe = training.Run(tmp_path, settings, split, "float32").recipe
+    changes = {"add": training.ADD_DRAWN, "remove": training.REMOVE_DRAWN}.get(dress, {})
+    assert recipe == dataclasses.replace(training.RECIPES["attention"], **changes)
 
 
 @pytest.mark.parametrize(
@@ -267,7 +392,12 @@ def test_train_dress_says_what_the_weights_were_trained_on(
     arguments += ["--steps", 1, "--size", 32, "--width", 4, "--out", tmp_path / "run"]
     code, printed = course(*arguments)
     assert code == 0, printed
-    _, card = training.load_generator(tmp_path / "run" / "weights" / f"{attribute}-add.npz")
+    generator, card = training.load_generator(
+        tmp_path / "run" / "weights" / f"{attribute}-add.npz"
+    )
+    assert generator.input_shape == (None, 32, 32, 3)
+    # To add, it learns styles.
+    assert card.get("styles", []) == (["shape", "colour"] if direction == "add" else [])
     assert card["data"] == f"CelebA, with drawn {drawn_on}"
     assert "non-commercial" in card["licence"]
     code, error = course(*arguments[:-1], tmp_path / "other", "--attribute", "Smiling")

@@ -103,10 +103,51 @@ def test_instance_normalization_is_zero_mean_unit_variance_then_affine():
     np.testing.assert_allclose(layer(x).numpy(), 2 * y + 7, atol=1e-3)
 
 
+def test_a_style_scales_and_shifts_each_image_of_its_own():
+    layer = networks.InstanceNormalization()
+    x = np.random.default_rng(0).normal(5, 3, (2, 16, 16, 3)).astype("float32")
+    plain = layer(x).numpy()
+    layer.set_weights([np.full(3, 2.0), np.full(3, 7.0)])
+    style = np.float32([[0.5, 0.0, -1.0, 1.0, 2.0, 3.0], [0.0] * 6])
+    expected = [plain[0] * 2 * (1 + style[0, :3]) + 7 + style[0, 3:], plain[1] * 2 + 7]
+    np.testing.assert_allclose(layer(x, tf.constant(style)).numpy(), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("styles", [2, 3])
+def test_a_generator_with_styles_stays_within_the_budget(styles):
+    model = networks.attention_generator(styles=styles)
+    assert model.count_params() <= 1_100_000
+    assert networks.multiply_accumulates(model) <= 1e9
+
+
+def test_a_style_chosen_gives_back_the_one_contract():
+    model = networks.attention_generator(32, 8, styles=2)
+    images = np.random.default_rng(0).uniform(-1, 1, (3, 32, 32, 3)).astype("float32")
+    chosen = networks.in_style(model, [0.5, -0.25])
+    assert chosen.input_shape == (None, 32, 32, 3)
+    together = model([images, np.float32([[0.5, -0.25]] * 3)]).numpy()
+    np.testing.assert_allclose(chosen(images).numpy(), together, atol=1e-6)
+    assert np.abs(networks.in_style(model)(images).numpy() - together).max() > 1e-3
+    suits = networks.in_style(model, [0, 0])(images).numpy()
+    np.testing.assert_array_equal(networks.in_style(model)(images).numpy(), suits)
+
+
+@pytest.mark.parametrize(("styles", "given"), [(2, [1.0]), (0, [1.0]), (1, [0.0, 0.0])])
+def test_a_style_of_the_wrong_length_is_refused(styles, given):
+    model = networks.attention_generator(32, 4, styles=styles)
+    with pytest.raises(ValueError, match=f"takes {styles} numbers for its style, not {len(given)}"):
+        networks.in_style(model, given)
+
+
+def test_without_styles_there_is_nothing_to_choose():
+    model = networks.paper_generator(32)
+    assert networks.in_style(model) is model
+
+
 def test_generators_see_as_far_as_the_course_says(monkeypatch):
     """About 23 px for the paper's generator, the whole face for the attention generator."""
     # Instance norm sees every pixel; the course speaks of the convolutions' reach.
-    monkeypatch.setattr(networks.InstanceNormalization, "call", lambda self, x: x)
+    monkeypatch.setattr(networks.InstanceNormalization, "call", lambda self, x, style=None: x)
     image = tf.random.stateless_uniform((1, 128, 128, 3), (1, 2), -1, 1)
 
     def reach(model):
