@@ -33,6 +33,17 @@ def weights(tmp_path):
     return folder
 
 
+@pytest.fixture
+def styled(weights):
+    """Weights that know two styles, and show the first: it makes what is painted brighter."""
+    path = weights / "glasses-add.npz"
+    generator = networks.attention_generator(SIZE, 4, styles=2)
+    generator.get_layer("heads").bias.assign([0.0, 0.0, 0.0, 4.0])
+    card = training.load_generator(path)[1] | {"styles": ["shape", "lenses"]}
+    training.save_generator(path, generator, card)
+    return weights
+
+
 def test_every_command_explains_itself(course):
     code, text = course("--help")
     assert code == 0
@@ -135,6 +146,69 @@ def test_an_aligned_crop_of_the_networks_size_is_edited_as_it_is(weights):
     inside = slice(4, -4)  # the paste-back feathers the border
     difference = np.abs(inverted.edited[inside, inside].astype(int) - expected[inside, inside])
     assert difference.max() <= 2
+
+
+def test_invert_draws_in_the_style_that_is_chosen(course, styled, tmp_path):
+    photo = np.random.default_rng(0).integers(0, 255, (SIZE, SIZE, 3), np.uint8)
+    Image.fromarray(photo).save(tmp_path / "p.png")
+    network, card = training.load_network(styled / "glasses-add.npz")
+    for chosen, style in (((), (0, 0)), (("lenses=-1", "shape=0.5"), (0.5, -1))):
+        options = [each for name in chosen for each in ("--style", name)]
+        code, text = course(
+            "invert", tmp_path / "p.png", "--attribute", "glasses", "--direction", "add",
+            "--weights", styled, "--out", tmp_path / "out", "--aligned", *options,
+        )  # fmt: skip
+        assert code == 0, text
+        edited = np.asarray(Image.open(tmp_path / "out" / "p-glasses-add.png"))
+        generator = networks.in_style(network, style)
+        expected = inverter.invert_photo(photo, generator, aligned=True).edited
+        np.testing.assert_array_equal(edited, expected)
+    suits = training.load_generator(styled / "glasses-add.npz")[0]
+    other = training.load_generator(styled / "glasses-add.npz", (0.5, -1))[0]
+    unit = datasets.to_unit(photo[None])
+    assert np.abs(suits(unit) - other(unit)).max() > 1e-3
+    np.testing.assert_array_equal(other(unit), networks.in_style(network, (0.5, -1))(unit))
+
+
+@pytest.mark.parametrize(
+    ("style", "direction", "code", "words"),
+    [
+        ("colour=1", "add", 1, "no style 'colour' to choose: glasses-add knows the styles shape, "),
+        ("shape=1", "remove", 1, "glasses-remove knows no styles"),
+        ("shape=2", "add", 1, "from -1 to 1, with 0 what suits: not shape=2"),
+        ("shape=nan", "add", 1, "not shape=nan"),
+        ("shape", "add", 2, "a name and a number, such as shape=0.5, not 'shape'"),
+        ("shape=wide", "add", 2, "not 'shape=wide'"),
+    ],
+)
+def test_a_style_that_there_is_not_is_explained(
+    course, styled, tmp_path, style, direction, code, words
+):
+    Image.new("RGB", (SIZE, SIZE)).save(tmp_path / "p.png")
+    told, text = course(
+        "invert", tmp_path / "p.png", "--attribute", "glasses", "--direction", direction,
+        "--weights", styled, "--out", tmp_path / "out", "--aligned", "--style", style,
+    )  # fmt: skip
+    assert told == code and words in text and "Traceback" not in text
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_style_is_exported_and_agrees_with_keras(styled, tmp_path):
+    network, card = training.load_network(styled / "glasses-add.npz")
+    folder = tmp_path / "models" / "glasses-add"
+    export.export_generator(network, folder, card)
+    assert export.check_export(folder) < 1e-3
+    image = datasets.to_unit(faces.draw_face(3, SIZE)[None])
+    for style in ((0, 0), (-0.5, 1)):
+        expected = networks.in_style(network, style)(image).numpy()
+        assert np.abs(export.graph_output(folder, image, style) - expected).max() < 0.005
+    (entry,) = export.write_manifest(folder.parent)["models"]
+    assert entry["styles"] == card["styles"]
+    graph = json.loads((folder / "model.json").read_text())
+    assert sorted(graph["signature"]["inputs"]) == ["image", "style"]
+    operations = {node["op"] for node in graph["modelTopology"]["node"]}
+    assert not operations & {"Shape", "Tile", "ExpandDims"}
 
 
 @pytest.mark.slow
