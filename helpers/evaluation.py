@@ -769,6 +769,7 @@ def evaluate(
             )
         if any_style and card.get("styles"):
             generators.append(_in_any_style(generator, card["attribute"]))
+            card = card | {"style": "by chance"}
         else:
             generator = networks.in_style(generator)
             generators.append(lambda images, g=generator: g(images, training=False))

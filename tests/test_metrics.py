@@ -9,7 +9,16 @@ from PIL import Image, ImageFilter
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from typer.testing import CliRunner
 
-from helpers import classifier, datasets, evaluation, identity, metrics, training
+from helpers import (
+    classifier,
+    datasets,
+    dressing,
+    evaluation,
+    identity,
+    metrics,
+    networks,
+    training,
+)
 
 SIZE = 32
 
@@ -602,6 +611,36 @@ def test_evaluate_command(folders, weights, tmp_path, monkeypatch):
     wrong = CliRunner().invoke(cli.app, [*arguments, "--network", "paper"])
     assert isinstance(wrong.exception, training.TrainingError)
     assert "holds the attention network" in str(wrong.exception)
+
+
+def test_any_style_is_another_for_each_image_and_the_same_for_the_same(
+    folders, weights, tmp_path, monkeypatch
+):
+    styled = networks.attention_generator(SIZE, 4, styles=3)
+    card = training.load_generator(weights / "glasses-add.npz")[1]
+    card["styles"] = list(dressing.STYLES["glasses"])
+    training.save_generator(weights / "glasses-add.npz", styled, card)
+    used = {}
+
+    def look(generators, *_, cards, **__):
+        images = datasets.to_unit(plain_faces(24, size=SIZE))
+        used["add"], used["again"] = (generators[0](images).numpy() for _ in range(2))
+        used["one by one"] = np.concatenate([generators[0](image[None]) for image in images])
+        used["suits"] = networks.in_style(training.load_network(weights / "glasses-add.npz")[0])(
+            images
+        ).numpy()
+        return cards
+
+    monkeypatch.setattr(evaluation, "measure", look)
+    monkeypatch.setattr(evaluation, "find_judges", lambda *_: [])
+    cards = evaluation.evaluate(
+        "glasses", folders, tmp_path / "out", weights=weights, any_style=True
+    )
+    assert cards["add"]["style"] == "by chance" and "style" not in cards["remove"]
+    np.testing.assert_array_equal(used["add"], used["again"])
+    np.testing.assert_allclose(used["add"], used["one by one"], atol=1e-6)
+    as_it_suits = np.abs(used["add"] - used["suits"]).max(axis=(1, 2, 3)) < 1e-5
+    assert 0.05 < as_it_suits.mean() < 0.5  # one in four
 
 
 def _no_dlib():
