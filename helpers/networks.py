@@ -32,34 +32,57 @@ class InstanceNormalization(layers.Layer):
     much more: conditional instance normalization. As all is in the gain and the offset, a style
     costs no operation on whole maps.
 
+    On a processor, ``fused`` takes each image of a batch for a batch of its own, for which
+    TensorFlow has one operation. With the paper's wide maps a step in bfloat16 then takes 1.5 times
+    less of it; with the attention network's narrow ones, more.
+
     Source: Ulyanov, Vedaldi, Lempitsky, "Instance Normalization", 2016; of the style Dumoulin,
     Shlens, Kudlur, "A Learned Representation for Artistic Style", ICLR 2017.
     """
 
-    def __init__(self, epsilon: float = 1e-5, **kwargs):
+    def __init__(self, epsilon: float = 1e-5, fused: bool = False, **kwargs):
         super().__init__(**kwargs)
         self.epsilon = epsilon
+        self.fused = fused and not tf.config.list_physical_devices("GPU")
 
     def build(self, shape):
         self.scale = self.add_weight(name="scale", shape=(shape[-1],), initializer="ones")
         self.shift = self.add_weight(name="shift", shape=(shape[-1],), initializer="zeros")
 
     def call(self, x, style=None):
-        # In 16 bits the sum over 128 x 128 pixels would lose its last digits.
-        wide = ops.cast(x, "float32")
-        mean = ops.mean(wide, axis=(1, 2), keepdims=True)
-        variance = ops.mean(ops.square(wide), axis=(1, 2), keepdims=True) - ops.square(mean)
         scale, shift = ops.cast(self.scale, "float32"), ops.cast(self.shift, "float32")
+        # One face alone is what the page computes, whose TensorFlow.js does not know that operation.
+        if self.fused and style is None and (x.shape[0] or 1) > 1:
+            return self._fuse(x, scale, shift)
         if style is not None:
             wide_style = ops.reshape(ops.cast(style, "float32"), (-1, 1, 1, style.shape[-1]))
             more, further = ops.split(wide_style, 2, axis=-1)
             scale, shift = scale * (1.0 + more), shift + further
+        # In 16 bits the sum over 128 x 128 pixels would lose its last digits.
+        wide = ops.cast(x, "float32")
+        mean = ops.mean(wide, axis=(1, 2), keepdims=True)
+        variance = ops.mean(ops.square(wide), axis=(1, 2), keepdims=True) - ops.square(mean)
         gain = ops.rsqrt(ops.maximum(variance, 0.0) + self.epsilon) * scale
         offset = shift - mean * gain
         return x * ops.cast(gain, x.dtype) + ops.cast(offset, x.dtype)
 
+    def _fuse(self, x, scale, shift):
+        parts = [
+            tf.raw_ops.FusedBatchNormV3(
+                x=image,
+                scale=scale,
+                offset=shift,
+                mean=tf.zeros([0]),
+                variance=tf.zeros([0]),
+                epsilon=self.epsilon,
+                is_training=True,
+            ).y
+            for image in tf.split(x, x.shape[0])
+        ]
+        return tf.concat(parts, axis=0)
+
     def get_config(self):
-        return {**super().get_config(), "epsilon": self.epsilon}
+        return {**super().get_config(), "epsilon": self.epsilon, "fused": self.fused}
 
 
 @tf.custom_gradient
@@ -157,7 +180,7 @@ def _convolution(
     )
 
 
-def _normalize(x, name: str, dtype, code=None):
+def _normalize(x, name: str, dtype, code=None, fused=False):
     style = None
     if code is not None:
         style = layers.Dense(
@@ -167,11 +190,11 @@ def _normalize(x, name: str, dtype, code=None):
             name=f"{name}_style",
             dtype="float32",
         )(code)
-    return InstanceNormalization(name=f"{name}_norm", dtype=dtype)(x, style)
+    return InstanceNormalization(name=f"{name}_norm", dtype=dtype, fused=fused)(x, style)
 
 
-def _normalize_and_leak(x, name: str, dtype, code=None):
-    return LeakyReLU(name=f"{name}_leak", dtype=dtype)(_normalize(x, name, dtype, code))
+def _normalize_and_leak(x, name: str, dtype, code=None, fused=False):
+    return LeakyReLU(name=f"{name}_leak", dtype=dtype)(_normalize(x, name, dtype, code, fused))
 
 
 def paper_generator(size: int = 128, name: str = "generator", dtype="float32") -> keras.Model:
@@ -199,7 +222,7 @@ def paper_generator(size: int = 128, name: str = "generator", dtype="float32") -
     x = image
     for block, (filters, kernel, stride) in enumerate([(64, 5, 1), (128, 4, 2), (256, 4, 2)], 1):
         x = _convolution(filters, kernel, stride, f"conv{block}", dtype)(x)
-        x = _normalize_and_leak(x, f"conv{block}", dtype)
+        x = _normalize_and_leak(x, f"conv{block}", dtype, fused=True)
     for block, filters in enumerate([128, 64], 1):
         x = layers.Conv2DTranspose(
             filters,
@@ -210,7 +233,7 @@ def paper_generator(size: int = 128, name: str = "generator", dtype="float32") -
             name=f"deconv{block}",
             dtype=dtype,
         )(x)
-        x = _normalize_and_leak(x, f"deconv{block}", dtype)
+        x = _normalize_and_leak(x, f"deconv{block}", dtype, fused=True)
     x = _convolution(3, 4, 1, "to_residual", dtype)(x)
     residual = layers.Activation("linear", name="residual", dtype="float32")(x)
     return keras.Model(image, residual, name=name)
@@ -236,7 +259,7 @@ def paper_discriminator(
         x = _convolution(filters, 4, 2, f"conv{block}", dtype)(x)
         if block == 3:
             phi = x
-        x = _normalize_and_leak(x, f"conv{block}", dtype)
+        x = _normalize_and_leak(x, f"conv{block}", dtype, fused=True)
     x = _convolution(1, 4, 1, "to_map", dtype)(x)
     x = layers.Flatten(name="flatten", dtype=dtype)(x)
     logits = layers.Dense(3, kernel_initializer=_initializer(), name="logits", dtype="float32")(x)

@@ -130,6 +130,43 @@ def co_occurrence(table: datasets.AttributeTable, attribute: str, most: int = 8)
     return figure
 
 
+# --- the style of what is added (notebooks 00, 11) ------------------------------------------
+
+
+def style_sliders(
+    network: Callable[[list], np.ndarray], names: list[str], image: np.ndarray, zoom: int = 2
+) -> ipywidgets.VBox:
+    """Choose what is drawn: a slider for each number of a style, from -1 to 1; 0 is what suits.
+
+    Parameters
+    ----------
+    network : callable
+        As `training.load_network` gives it: maps ``[images, styles]`` to residuals.
+    names : list of str
+        Of the numbers: ``card["styles"]``.
+    image : np.ndarray
+        A face crop, float32 (size, size, 3) in [-1, 1].
+    zoom : int
+        Times that each pixel is repeated on the page.
+    """
+    unit = np.asarray(image, np.float32)[None]
+    sliders = [
+        ipywidgets.FloatSlider(value=0.0, min=-1.0, max=1.0, step=0.1, description=name)
+        for name in names
+    ]
+    picture = ipywidgets.HTML()
+
+    def redraw() -> None:
+        style = np.float32([[slider.value for slider in sliders]])
+        edited = np.clip(unit + np.asarray(network([unit, style])), -1, 1)
+        said = ", ".join(f"{s.description} {s.value:g}" for s in sliders)
+        both = np.concatenate([displayable(x[0]) for x in (unit, edited)], axis=1)
+        picture.value = described(png(both, zoom), f"The face, and edited with {said}")
+
+    _watch(sliders, redraw)
+    return ipywidgets.VBox([*sliders, picture])
+
+
 # --- the strength of a residual (notebooks 00, 02) ------------------------------------------
 
 

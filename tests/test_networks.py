@@ -103,6 +103,30 @@ def test_instance_normalization_is_zero_mean_unit_variance_then_affine():
     np.testing.assert_allclose(layer(x).numpy(), 2 * y + 7, atol=1e-3)
 
 
+@pytest.mark.parametrize(("dtype", "off"), [("float32", 1e-5), ("bfloat16", 0.02)])
+def test_the_fused_norm_and_its_gradients_are_those_of_the_plain_one(dtype, off):
+    rng = np.random.default_rng(0)
+    x = tf.constant(rng.normal(3, 2, (3, 12, 12, 5)) * [[[[1]]], [[[2]]], [[[0.1]]]], "float32")
+    x = tf.cast(x, dtype)
+    upstream = tf.cast(rng.normal(0, 1, x.shape), dtype)
+    results = []
+    for fused in (False, True):
+        layer = networks.InstanceNormalization(fused=fused, dtype=dtype)
+        layer.build(x.shape)
+        layer.set_weights([np.linspace(0.5, 2, 5), np.linspace(-1, 1, 5)])
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x)
+        gradients = tape.gradient(y, [x, layer.scale.value, layer.shift.value], upstream)
+        results.append([tf.cast(t, tf.float32).numpy() for t in (y, *gradients)])
+    for plain, fused in zip(*results, strict=True):
+        assert np.abs(plain - fused).max() <= off * np.abs(plain).max()
+    operations = [o.type for o in tf.function(layer).get_concrete_function(x).graph.get_operations()]
+    assert operations.count("FusedBatchNormV3") == 3
+    one = tf.function(layer).get_concrete_function(x[:1]).graph.get_operations()
+    assert "FusedBatchNormV3" not in [operation.type for operation in one]
+
+
 def test_a_style_scales_and_shifts_each_image_of_its_own():
     layer = networks.InstanceNormalization()
     x = np.random.default_rng(0).normal(5, 3, (2, 16, 16, 3)).astype("float32")

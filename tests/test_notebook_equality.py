@@ -50,7 +50,8 @@ def assert_same_outputs(built, reference):
     assert built.count_params() == reference.count_params()
     outputs = [tf.nest.flatten(model(images())) for model in (built, reference)]
     for ours, theirs in zip(*outputs, strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+        # The helper's paper networks fuse their norms, so that the last digits differ.
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
 class Recorder:

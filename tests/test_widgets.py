@@ -108,6 +108,25 @@ def test_the_browser_says_in_words_what_goes_together(browser):
     assert re.search(r"Eyeglasses and without it; widest apart: \w+, \d+% and \d+%", company)
 
 
+def test_style_sliders_give_the_network_what_they_say():
+    def network(inputs):
+        images, style = inputs
+        assert images.dtype == style.dtype == np.float32 and style.shape == (1, 2)
+        return np.full_like(images, 0.5 * style[0, 0] - 0.25 * style[0, 1])
+
+    widget = widgets.style_sliders(network, ["shape", "colour"], np.zeros((4, 4, 3)), zoom=1)
+
+    def edited():
+        return open_png(pictures(widget)[0])[0, [0, 4], 0].tolist()
+
+    assert edited() == [128, 128]
+    assert moves(widget, "shape", 1.0) == [True]
+    assert edited() == [128, 191]
+    assert moves(widget, "colour", -1.0) == [True]
+    assert edited() == [128, 223]
+    assert alts(widget) == ["The face, and edited with shape 1, colour -1"]
+
+
 def test_residual_strength_is_image_edit_residual():
     calls = []
 
