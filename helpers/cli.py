@@ -271,7 +271,8 @@ def _read_style(text: str) -> tuple[str, float]:
     try:
         return name.strip(), float(number)
     except ValueError:
-        raise fail(f"--style takes a name and a number, such as shape=0.5, not {text!r}.", 2) from None
+        told = f"--style takes a name and a number, such as shape=0.5, not {text!r}."
+        raise fail(told, 2) from None
 
 
 @app.command()

@@ -8,8 +8,8 @@ Here one is put on the photo of somebody without, lit as the face is, and what i
 with the hair; hair that a hat would cover or press flat gives way to the background. All of that
 can be seen in the photo, so that a generator can learn to choose as we do. Notebook 11 tells more.
 
-What suits can be had otherwise: a style, a few numbers, changes the shape, the colour, the lenses. As
-the generator is told the style of each pair, it learns to draw what it is asked for.
+What suits can be had otherwise: a style, a few numbers, changes the shape, the colour, the lenses.
+As the generator is told the style of each pair, it learns to draw what it is asked for.
 
 To take hats or glasses off is another matter: those of this world are of every kind. So `dress`
 also draws any, by a seed, as unlike each other as they go; and what is under them is known.
@@ -51,8 +51,8 @@ HAIR = {"hat": (0.14, 0.34, 0.60), "glasses": (0.12, 0.30, 0.45, 0.62)}
 EDGE = -23.0  # where the hat meets the forehead, above the eyes
 HEAD = SimpleNamespace(width=30.0, top=46.0)
 HALVES = (32.0, 40.0)  # of the hat, for flat hair and for much of it
-# Half the brim's width, how far it bends down at the sides, and the height of the crown: of a trilby,
-# of what suits, of a cowboy's hat.
+# Half the brim's width, how far it bends down at the sides, and the height of the crown: of a
+# trilby, of what suits, of a cowboy's hat.
 BRIMS = ((34.0, 4.5, 0.8), (39.0, 3.5, 1.0), (51.0, -11.0, 1.12))
 # Half the width of a lens, half its height, squareness, and the frame's thickness, by what suits:
 # the blacker the hair, the more square. A style goes to one like a wire, or to a bold one.
@@ -245,9 +245,7 @@ def _head_half(canvas: Canvas, matte: np.ndarray) -> float:
     return min(halves)  # the wider side may be a wall of that colour
 
 
-def _hat(
-    person, hair: np.ndarray, half: float, shape: float, colour: float
-) -> SimpleNamespace:
+def _hat(person, hair: np.ndarray, half: float, shape: float, colour: float) -> SimpleNamespace:
     """Return the hat for this hair, head and style: nothing about it is left to chance."""
     place = _place("hat", hair) + colour * len(HATS) / 2
     paint, ribbon = (linear(*_row([row[i] for row in HATS], place)) for i in (0, 1))

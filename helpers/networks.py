@@ -51,7 +51,7 @@ class InstanceNormalization(layers.Layer):
 
     def call(self, x, style=None):
         scale, shift = ops.cast(self.scale, "float32"), ops.cast(self.shift, "float32")
-        # One face alone is what the page computes, whose TensorFlow.js does not know that operation.
+        # One face alone is what the page computes, and TensorFlow.js has no such operation.
         if self.fused and style is None and (x.shape[0] or 1) > 1:
             return self._fuse(x, scale, shift)
         if style is not None:

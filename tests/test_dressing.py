@@ -141,7 +141,7 @@ def test_a_small_step_of_a_style_is_a_small_change_and_a_large_one_is_large(bare
         ).astype(int)
         touched = (worn != image).any(axis=(0, 3))
         steps = np.abs(np.diff(worn, axis=0))[:, touched].mean(axis=(1, 2))
-        assert 0 < steps.min() and steps.max() < 10, name
+        assert steps.min() > 0 and steps.max() < 10, name
         apart = np.abs(worn[20] - worn[:: 40 if name != "colour" else 10])[:, touched]
         assert apart.mean(axis=(1, 2)).max() > 6, name
 
@@ -158,7 +158,7 @@ def test_lenses_go_from_amber_over_clear_to_dark(bare):
         np.mean([dressing.dress(i, "glasses", style=(0, 0, lenses))[eyes] for i in bare], (0, 1, 2))
         for lenses in (-1, 0, 1)
     )
-    plain = bare[:, *eyes].mean(axis=(0, 1, 2))
+    plain = bare[:, 62:70, 46:56].mean(axis=(0, 1, 2))
     assert np.abs(clear - plain).max() < 15
     assert (dark < 0.6 * plain).all()
     assert amber[0] - amber[2] > plain[0] - plain[2] + 30
@@ -392,9 +392,7 @@ def test_train_dress_says_what_the_weights_were_trained_on(
     arguments += ["--steps", 1, "--size", 32, "--width", 4, "--out", tmp_path / "run"]
     code, printed = course(*arguments)
     assert code == 0, printed
-    generator, card = training.load_generator(
-        tmp_path / "run" / "weights" / f"{attribute}-add.npz"
-    )
+    generator, card = training.load_generator(tmp_path / "run" / "weights" / f"{attribute}-add.npz")
     assert generator.input_shape == (None, 32, 32, 3)
     # To add, it learns styles.
     assert card.get("styles", []) == (["shape", "colour"] if direction == "add" else [])

@@ -125,9 +125,11 @@ def write_stand_in(folder, grey, size=128, styled=False):
         return {"dim": [{"size": str(side)} for side in sides]}
 
     def end(name, sides=(1, size, size, 3)):
-        return {f"{name}:0": {"name": f"{name}:0", "dtype": "DT_FLOAT", "tensorShape": shape(sides)}}
+        return {
+            f"{name}:0": {"name": f"{name}:0", "dtype": "DT_FLOAT", "tensorShape": shape(sides)}
+        }
 
-    image, kind = shape((1, size, size, 3)), {"type": "DT_FLOAT"}
+    kind = {"type": "DT_FLOAT"}
     nodes = [{"name": "image", "op": "Placeholder", "attr": {"dtype": kind}}]
     for name, value in constants.items():
         tensor = {"tensor": {"dtype": "DT_FLOAT", "tensorShape": shape(value.shape)}}
