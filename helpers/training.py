@@ -90,7 +90,7 @@ RECIPES = {
     ),
 }
 # To put on what is drawn: the truth says all, and with it there is no need to come back again. At
-# 64 px, after 800 steps, a weight of 200 left 15.4 gray levels where glasses are, and one of 50 18.9.
+# 64 px, after 800 steps, a weight of 200 left 15.4 gray levels where glasses are, and 50 left 18.9.
 ADD_DRAWN = {"truth": 400.0, "dual": 0.0, "cycle": 0.0, "cycle_with": 0.0}
 # To take off what is drawn, of any kind: it may be large and reach out of its region, and the truth
 # keeps the edits from what it isn't. With losses that want edits small, crowns of real hats stayed.
