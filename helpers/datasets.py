@@ -755,6 +755,13 @@ CONFOUNDERS = ("Male", "Young", "Smiling", "Wearing_Hat", "Eyeglasses", "Bangs",
 COVERED = {"Wearing_Hat": ("Bangs",)}
 
 
+def confounders_of(split: Split) -> list[str]:
+    """Return the `CONFOUNDERS` that the data knows, but for the attribute and what it covers."""
+    columns = split.known.columns if split.known else []
+    apart = (split.attribute, *COVERED.get(split.attribute, ()))
+    return [name for name in CONFOUNDERS if name in columns and name not in apart]
+
+
 class _Pairs:
     """What is read at each position: ``(place, mirrored)`` in "without" and in "with".
 
@@ -775,9 +782,7 @@ class _Pairs:
         self.kinds = [places for places in (list(self.twins), others) if places]
         self.orders = [_Order(len(places), seed, 1) for places in self.kinds]
         self.partners: dict[int, list[int] | None] = {}
-        columns = split.known.columns if split.known else []
-        apart = (split.attribute, *COVERED.get(split.attribute, ()))
-        shared = [c for c in CONFOUNDERS if c in columns and c not in apart]
+        shared = confounders_of(split)
         if shared and others:
             of_without, of_others = (
                 list(map(tuple, split.known.of(items, shared).tolist()))

@@ -269,6 +269,8 @@ def run_direction(
     sign = 1 if direction == "add" else -1
     region = metrics.region_mask(split.attribute, size)
     rng = np.random.default_rng(seed)
+    shared = datasets.confounders_of(split)
+    traits = dict(zip(items, split.known.of(items, shared), strict=True)) if shared else {}
     last = None
     with tqdm(total=len(items), desc=f"measuring {direction}", disable=not progress) as bar:
         for chosen, before in batches(split, items, size, cache):
@@ -314,6 +316,8 @@ def run_direction(
                 described = [inception(images) for images in (before, after)]
                 swapped = [(p, f) for f, p in described]
                 _describe(features, "inception", swapped, [p for p, _ in swapped])
+            if traits:
+                row["traits"] = np.array([traits[item] for item in chosen])
             for name, belongs in (groups or {}).items():
                 row[f"group/{name}"] = np.array([belongs[item] for item in chosen])
             for name, values in row.items():
@@ -404,6 +408,14 @@ def summarize(
             )
             compare = {"real against real": halves.value, "doing nothing": unedited.value}
             result[f"{name}/{describer}"] = _entry(edited, **compare)
+            if name == "kid" and "traits" in rows:
+                traits = (rows["traits"], there.rows["traits"])
+                edited, unedited = (
+                    metrics.matched(distance, a, target, n, traits=traits)
+                    for a in (here.after[describer], here.before[describer])
+                )
+                compare["doing nothing"] = unedited.value
+                result[f"kid_alike/{describer}"] = _entry(edited, **compare)
         if n >= 2:
             p = here.probabilities[describer][1]
             spread = metrics.matched(lambda a, _: metrics.inception_score(a), p, p, len(p) // 2)
@@ -468,6 +480,7 @@ QUESTIONS = [
     ("brightness", "Did the picture brighten?", "luminance outside the region, of 255", "+.2f"),
     ("fid", "Does it look real?", "FID on {} features", ".2f"),
     ("kid", "", "KID on {} features", ".4f"),
+    ("kid_alike", "", "the same, beside people who are alike", ".4f"),
     ("score", "", "Inception Score, {}", ".3f"),
     ("cycle_psnr", "Is it consistent?", "cycle PSNR, dB", ".2f"),
     ("cycle_ssim", "", "cycle SSIM", ".4f"),

@@ -253,6 +253,17 @@ def share(values: np.ndarray) -> Estimate:
     return estimate
 
 
+def _alike(traits: np.ndarray, wanted: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return for each row of `wanted` another row of `traits` that agrees as far as any left."""
+    chosen, free = [], np.ones(len(traits), bool)
+    for row in wanted:
+        agree = np.cumprod(traits == row, axis=1).sum(axis=1)
+        agree[~free] = -1
+        chosen.append(rng.choice(np.flatnonzero(agree == agree.max())))
+        free[chosen[-1]] = False
+    return np.array(chosen)
+
+
 def matched(
     distance: Callable[[np.ndarray, np.ndarray], float],
     a: np.ndarray,
@@ -260,6 +271,7 @@ def matched(
     n: int,
     *,
     apart: bool = False,
+    traits: tuple[np.ndarray, np.ndarray] | None = None,
     draws: int = 40,
     seed: int = 0,
 ) -> Estimate:
@@ -283,6 +295,11 @@ def matched(
     apart : bool
         Row i of `a` and of `b` show the same person, so draw no row for both sides. With the
         same array twice, that gives two halves of it.
+    traits : tuple of np.ndarray, optional
+        What people of `a` and of `b` are, (images, traits). Of `a` then come such as the other half
+        of `b` has: for each of those somebody who is the same, or in as many traits, from the first
+        on, as anybody left is. So the distance does not count that the sides show other people.
+        (Those of the half itself would be more alike than chance, and the distance below 0.)
 
     Source: Shao and Wu, "A General Theory for Jackknife Variance Estimation", 1989.
     """
@@ -290,7 +307,9 @@ def matched(
     values = []
     for _ in range(draws):
         first = rng.permutation(len(a))
-        second = first[n : 2 * n] if apart else rng.permutation(len(b))[:n]
-        values.append(distance(a[first[:n]], b[second]))
+        second = first[n:] if apart else rng.permutation(len(b))
+        if traits is not None:
+            first = _alike(traits[0], traits[1][second[n : 2 * n]], rng)
+        values.append(distance(a[first[:n]], b[second[:n]]))
     mean, error = float(np.mean(values)), float(np.std(values, ddof=1))
     return Estimate(mean, mean - 1.96 * error, mean + 1.96 * error, n)

@@ -268,6 +268,34 @@ def test_matched_interval_is_as_wide_as_fresh_samples_scatter():
     assert estimate.high - estimate.value == pytest.approx(1.96 * b.std() / 20, rel=0.15)
 
 
+def test_beside_people_who_are_alike_other_people_do_not_count():
+    """Features say who somebody is, and what was edited; each side shows other people."""
+    rng = np.random.default_rng(0)
+
+    def side(count, share, edit):
+        traits = rng.random((count, 2)) < share
+        features = 3 * traits @ [[1, 0, 0], [0, 1, 0]] + [0, 0, edit]
+        return features + rng.normal(0, 0.3, (count, 3)), traits
+
+    (a, of_a), (b, of_b) = side(400, [0.3, 0.5], 0), side(120, [0.8, 0.5], 0)
+    distance = metrics.kernel_distance
+    others = metrics.matched(distance, a, b, 60)
+    alike = metrics.matched(distance, a, b, 60, traits=(of_a, of_b))
+    assert others.low > 10 and alike.low < 0 < alike.high
+    assert abs(alike.value) < 0.1 * others.value
+    edited, of_edited = side(400, [0.3, 0.5], 1.5)
+    assert metrics.matched(distance, edited, b, 60, traits=(of_edited, of_b)).low > alike.high
+
+
+def test_the_first_traits_weigh_most_and_nobody_is_chosen_twice():
+    traits = np.array([[1, 0], [1, 1], [0, 1], [0, 0]], bool)
+    wanted = np.array([[0, 1], [0, 1], [0, 1], [1, 1]], bool)
+    for seed in range(5):
+        chosen = metrics._alike(traits, wanted, np.random.default_rng(seed)).tolist()
+        # The same; the same in the first; then only others are left, of whom one is wanted later.
+        assert chosen[:2] == [2, 3] and sorted(chosen) == [0, 1, 2, 3]
+
+
 def test_matched_can_keep_people_apart():
     def common(x, y):
         return float(len({*x[:, 0]} & {*y[:, 0]}))
@@ -437,6 +465,11 @@ def test_every_held_out_photo_has_its_groups(celeba):
         side = report["held_out"][evaluation.SOURCE_SIDE[direction]]
         groups = report["groups"][direction]
         assert groups["Male"]["flip/band"]["n"] + groups["not Male"]["flip/band"]["n"] == side
+        # Where the data says who is alike, that counts too; nothing was edited here.
+        alike = report["directions"][direction]["kid_alike/classifier"]
+        assert alike["value"] == pytest.approx(alike["compare"]["doing nothing"], abs=1e-9)
+        assert alike["n"] == report["directions"][direction]["kid/classifier"]["n"]
+    assert "the same, beside people who are alike" in evaluation.markdown(report)
 
 
 def test_gallery_keeps_the_highest_keys_only():
