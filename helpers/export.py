@@ -61,6 +61,8 @@ def export_generator(generator: keras.Model, out: Path, card: dict) -> Path:
     Path
         ``out / "model.json"``.
     """
+    if len(generator.inputs) == 1:  # its style was fixed: the page has none to choose
+        card = {name: value for name, value in card.items() if name != "styles"}
     return _export(generator, out, card)
 
 

@@ -207,6 +207,10 @@ def test_a_style_is_exported_and_agrees_with_keras(styled, tmp_path):
     assert entry["styles"] == card["styles"]
     graph = json.loads((folder / "model.json").read_text())
     assert sorted(graph["signature"]["inputs"]) == ["image", "style"]
+    # In one style, it is a generator like any other, with nothing left to choose.
+    export.export_generator(networks.in_style(network, (-0.5, 1)), folder, card)
+    assert np.abs(export.graph_output(folder, image) - expected).max() < 0.005
+    assert "styles" not in export.write_manifest(folder.parent)["models"][0]
     operations = {node["op"] for node in graph["modelTopology"]["node"]}
     assert not operations & {"Shape", "Tile", "ExpandDims"}
 
