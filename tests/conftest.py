@@ -50,6 +50,16 @@ def course(monkeypatch, capsys):
 
 
 @pytest.fixture
+def eagerly():
+    """Compute step by step: for one or two small steps, building their graph takes far longer."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
 def celeba(tmp_path):
     return write_celeba(tmp_path / "celeba")
 

@@ -218,7 +218,7 @@ def test_the_stream_tells_the_style_of_what_it_shows(celeba, attribute, broken):
     assert len(seen) > 4
 
 
-def test_each_style_draws_what_the_truth_of_its_own_pair_says(bare):
+def test_each_style_draws_what_the_truth_of_its_own_pair_says(bare, eagerly):
     """The style reaches the generator image by image, and its gradient comes from its own pair."""
     models = training.build_models("attention", 32, width=8, styles=2)
     recipe = dataclasses.replace(training.RECIPES["attention"], **training.ADD_DRAWN)
@@ -331,7 +331,7 @@ def test_truth_loss_by_hand():
 
 
 @pytest.mark.parametrize("joint", [True, False])
-def test_only_what_is_known_is_compared_with_the_truth(bare, dressed, joint):
+def test_only_what_is_known_is_compared_with_the_truth(bare, dressed, joint, eagerly):
     models = training.build_models("attention", 32, width=4)
     recipe = dataclasses.replace(training.RECIPES["attention"], truth=2.0, joint=joint)
     without, with_ = (tf.constant(datasets.to_unit(i[:2, ::4, ::4])) for i in (bare, dressed))
@@ -356,7 +356,7 @@ def test_only_what_is_known_is_compared_with_the_truth(bare, dressed, joint):
 
 
 @pytest.mark.parametrize("spare", [False, True])
-def test_the_outside_loss_may_spare_what_is_known(bare, dressed, spare):
+def test_the_outside_loss_may_spare_what_is_known(bare, dressed, spare, eagerly):
     models = training.build_models("attention", 32, width=4)
     recipe = dataclasses.replace(training.RECIPES["attention"], spare_known=spare)
     without, with_ = (tf.constant(datasets.to_unit(i[:2, ::4, ::4])) for i in (bare, dressed))
@@ -386,7 +386,7 @@ def test_each_direction_that_is_drawn_has_a_recipe_of_its_own(celeba, tmp_path, 
     [("hat", "add", "hats that suit"), ("glasses", "remove", "glasses of any kind")],
 )
 def test_train_dress_says_what_the_weights_were_trained_on(
-    course, celeba, tmp_path, attribute, direction, drawn_on
+    course, celeba, tmp_path, attribute, direction, drawn_on, eagerly
 ):
     arguments = ["train", "--attribute", attribute, "--data", celeba, "--dress", direction]
     arguments += ["--steps", 1, "--size", 32, "--width", 4, "--out", tmp_path / "run"]
