@@ -77,6 +77,7 @@ def test_a_wrong_attribute_is_text_and_leaves_nothing(course, celeba, tmp_path, 
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_train_twice_goes_on(course, celeba, tmp_path):
     options = ["--attribute", "glasses", "--data", celeba, "--out", tmp_path / "run"]
     options += ["--size", SIZE, "--width", 4, "--batch", 2]

@@ -166,6 +166,7 @@ def test_notebook_04_builds_every_loss():
 # --- 05, 06 and 08: the train steps and what surrounds them ---------------------------------
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_train_step_of_notebook_05(monkeypatch):
     recipe = training.RECIPES["paper"]
     notebook = lift("05")
@@ -199,6 +200,7 @@ def test_augmentation_of_notebook_08():
     np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_train_step_of_notebook_08(monkeypatch):
     recipe = training.RECIPES["attention"]
     region = metrics.region_mask("glasses", SIZE)

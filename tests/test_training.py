@@ -65,6 +65,7 @@ def test_each_update_reaches_its_own_network_alone(network, images):
         assert any(abs(np.asarray(g)).max() > 0 for g, _ in update)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_the_papers_generator_loss_sends_nothing_to_the_other_two(images):
     """The dual path runs through the other generator, but its weights must not hear of it."""
     models = tiny("paper")
@@ -83,6 +84,7 @@ def test_the_papers_generator_loss_sends_nothing_to_the_other_two(images):
         before = [values(model) for model in models]
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_discriminator_update_stops_at_the_edits(images):
     """Its gradient with respect to the generators is exactly none."""
     models = tiny("paper")
@@ -96,6 +98,7 @@ def test_discriminator_update_stops_at_the_edits(images):
     )
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_losses_of_a_step_by_hand(images):
     """The paper's terms, computed again from the parts."""
     models = tiny("paper")
@@ -129,6 +132,7 @@ def test_losses_of_a_step_by_hand(images):
     assert float(terms["perceptual"]) == pytest.approx(5e-6 * distance, rel=1e-3)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_attention_recipe_has_cycle_and_mask_terms(images):
     _, report = step_eagerly(tiny("attention"), RECIPES["attention"], images)
     for direction in training.DIRECTIONS:
@@ -136,6 +140,7 @@ def test_attention_recipe_has_cycle_and_mask_terms(images):
         assert names == {"gan", "dual", "pixel", "cycle", "mask"}
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_the_ways_there_and_back_weigh_differently_and_the_outside_counts(images):
     models, region = tiny("attention"), np.zeros((SIZE, SIZE), "float32")
     plain = dataclasses.replace(RECIPES["attention"], cycle=1.0, cycle_with=1.0, outside=1.0)
@@ -276,6 +281,7 @@ def test_at_full_size_two_equal_trainings_end_with_bitwise_the_same_weights(netw
         np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_run_starts_with_the_networks_of_another_and_resumes_with_its_own(split, tmp_path):
     other = Run(tmp_path / "other", settings(), split, dtype="float32")
     other.train(steps=1, progress=False)
@@ -304,6 +310,7 @@ def test_a_start_that_does_not_fit_is_refused(split, tmp_path):
         Run(tmp_path / "run", settings(), split, start=tmp_path / "other")
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_run_starts_with_weights_and_its_discriminator_learns_first_alone(split, tmp_path):
     Run(tmp_path / "other", settings(seed=5), split, dtype="float32").save()
     weights = tmp_path / "other" / "weights"
