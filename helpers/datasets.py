@@ -629,7 +629,7 @@ def read_image(item: Item, size: int, cache: Path | None = None) -> np.ndarray:
         from . import dressing
 
         photo = read_image(item.photo, size)
-        return dressing.dress(photo, item.attribute, item.seed, item.style or None)
+        return dressing.dress(photo, item.attribute, item.seed, item.style)
     square = square_crop(open_photo(item))
     return np.asarray(square.resize((size, size), Image.Resampling.LANCZOS, reducing_gap=3))
 
@@ -877,7 +877,7 @@ def pair_stream(
 
     # A batch at a time: to go to and fro between TensorFlow and Python for each pair took a tenth
     # of the time.
-    def load(chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def load(chosen: np.ndarray) -> tuple[np.ndarray, ...]:
         batches = np.empty((len(SIDES), rows, size, size, 3), np.float32)
         styles = np.empty((rows, numbers), np.float32)
         _reading.add(threading.get_ident())

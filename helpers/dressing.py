@@ -79,7 +79,7 @@ def dress(
     photo: np.ndarray,
     attribute: str,
     seed: int | None = None,
-    style: tuple[float, ...] | None = None,
+    style: tuple[float, ...] = (),
 ) -> np.ndarray:
     """Return an aligned face crop with a hat or glasses on, uint8 (size, size, 3) as it was.
 
@@ -89,8 +89,9 @@ def dress(
     seed : int or None
         None puts on what suits the face: the same photo gets the same. A number chooses among all
         kinds, colours, patterns and ways to wear them.
-    style : tuple of float or None
-        Without a seed, what to have otherwise, as `STYLES` names it, each in [-1, 1].
+    style : tuple of float
+        Without a seed, what to have otherwise, as `STYLES` names it, each in [-1, 1]; () for what
+        suits.
 
     Raises
     ------
@@ -103,7 +104,7 @@ def dress(
     if attribute not in PUT_ON:
         raise ValueError(f"Expected one of {', '.join(PUT_ON)}, not {attribute!r}.")
     names = STYLES[attribute]
-    style = (0.0,) * len(names) if style is None else style
+    style = style or (0.0,) * len(names)
     if len(style) != len(names):
         raise ValueError(f"A style of {attribute} is {', '.join(names)}, not {len(style)} numbers.")
     bare = np.square(photo.transpose(2, 0, 1).astype(np.float32) / 255)

@@ -6,7 +6,6 @@ reaches which network.
 
 import contextlib
 import dataclasses
-import functools
 import hashlib
 import json
 import shutil
@@ -932,8 +931,12 @@ class Run:
         add, remove = self.averaged
         if self.styles:  # each face in another, the first ones as it suits
             attribute = datasets.short_name(self.settings.attribute)
-            chosen = [dressing.any_style(attribute, i) for i in range(len(fixed[0]))]
-            add = functools.partial(_call_in_styles, add, tf.constant(chosen))
+            chosen = tf.constant([dressing.any_style(attribute, i) for i in range(len(fixed[0]))])
+            styled = self.averaged[0]
+
+            def add(images, training):
+                return styled([tf.constant(images), chosen], training=training)
+
         sheet = preview_sheet(add, remove, *fixed)
         path = self.folder / "previews" / f"step-{self.step:06d}.png"
         path.parent.mkdir(exist_ok=True)
@@ -982,10 +985,6 @@ def preview_batch(
     ]
     count = min(map(len, sides))
     return sides[0][:count], sides[1][:count]
-
-
-def _call_in_styles(generator, styles, images, training=False) -> tf.Tensor:
-    return generator([tf.constant(images), styles], training=training)
 
 
 def preview_sheet(
