@@ -34,9 +34,8 @@ export function readManifest(json: unknown): ModelEntry[] {
       return wrong(`model ${i + 1}: "direction"`, direction);
     }
     const styles = listOf(entry.styles ?? [], `model ${i + 1}: "styles"`);
-    if (styles.length > MOST_STYLES || !styles.every((name) => typeof name === "string")) {
-      return wrong(`model ${i + 1}: "styles"`, styles);
-    }
+    const named = styles.every((name) => typeof name === "string") && !styles.includes("");
+    if (styles.length > MOST_STYLES || !named) return wrong(`model ${i + 1}: "styles"`, styles);
     const outputs = size * size * 3;
     return { ...entry, attribute, role: direction, outputs, column: 0, styles };
   });

@@ -133,7 +133,9 @@ const tasks: { [Name in TaskName]: (...p: Parameters<Tasks[Name]>) => Promise<un
     const now = last;
     if (!now) return undefined;
     const watch = stopwatch();
-    if (now.add && String(now.add.style) !== String(style)) {
+    // Asked while another attribute is being computed, the style may be that one's.
+    const fits = now.add?.style?.length === style.length;
+    if (now.add && fits && String(now.add.style) !== String(style)) {
       const add = { ...now.add, style };
       now.edits = await restyle(now.edits, add);
       now.add = add;

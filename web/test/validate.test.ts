@@ -54,6 +54,7 @@ const HOSTILE: [name: string, read: () => unknown, words: string][] = [
   ["classifiers that are a word", () => readManifest({ models: [], classifiers: "a" }), "no list"],
   ["a pair that is too short", () => withCheck({ image: base64(11) }), "11 of 12 bytes"],
   ["a style that is a number", () => withEntry({ styles: [1] }), '"styles" is [1]'],
+  ["a style without a name", () => withEntry({ styles: [""] }), '"styles" is [""]'],
   ["a thousand styles", () => withEntry({ styles: Array(1000).fill("a") }), '"styles"'],
   ["a style that the model does not take", () => withCheck({ style: [1] }), '"style" is [1]'],
   ["a tolerance in words", () => withCheck({ tolerance: "all" }), '"tolerance" is "all"'],
