@@ -75,7 +75,10 @@ def main(argv):
     if command == "test":
         os.chdir(str(ROOT))
         fast = ["-m", "not slow"] if "--fast" in rest else []
-        return hand_over([python, "-m", "pytest"] + fast + [r for r in rest if r != "--fast"])
+        more = [r for r in rest if r != "--fast"]
+        # All of them two files at a time; of a few, the second process would only start.
+        two = [] if set(more) - {"--report"} else ["-n", "2", "--dist", "loadfile"]
+        return hand_over([python, "-m", "pytest"] + fast + two + more)
     return hand_over([python, "-m", "helpers.cli", command] + rest)
 
 

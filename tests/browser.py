@@ -10,6 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from course import only_one
+from helpers.page import build_page
+from helpers.profiles import ROOT
+
+LOCK = Path(sys.prefix) / ".testing"  # tests run two at a time
 COMMANDS = (
     "chromium",
     "chromium-browser",
@@ -27,6 +32,12 @@ WINDOWS = (
 )
 
 
+def built_page() -> Path:
+    """Build the page where it is not; return its folder."""
+    with only_one(LOCK):
+        return build_page(ROOT)
+
+
 @functools.lru_cache(maxsize=1)
 def find_browser() -> str:
     """Return the path of a Chrome, Chromium or Edge.
@@ -35,6 +46,11 @@ def find_browser() -> str:
     Where there is none, the calling test fails: without a browser the page is not tested, and a
     skip would hide that.
     """
+    with only_one(LOCK):
+        return _find_browser()
+
+
+def _find_browser() -> str:
     tried = []
     for path in installed():
         if runs(path):
@@ -91,8 +107,12 @@ def from_debian() -> tuple[str, str]:
     """Install Debian's package; return the browser's path, or the problem."""
     if not shutil.which("apt-get") or os.geteuid() != 0:
         return "", "apt-get install chromium: needs Debian, and root"
-    for arguments in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
-        problem = command(["apt-get", *arguments], 600, DEBIAN_FRONTEND="noninteractive")[1]
+    for words in (
+        ["dpkg", "--configure", "-a"],  # in case that an installation was interrupted
+        ["apt-get", "update"],
+        ["apt-get", "install", "-y", "--no-install-recommends", "chromium"],
+    ):
+        problem = command(words, 600, DEBIAN_FRONTEND="noninteractive")[1]
         if problem:
             return "", problem
     return shutil.which("chromium") or "", "apt-get brought no chromium"

@@ -84,11 +84,11 @@ def pytest_configure(config):
 @pytest.fixture
 def tried(request):
     """Count for the report: tried("kills of a run") each time, or tried("requests", 300) once."""
-    counts = Counter()
+    counts = {}  # nothing but what can go from one process to another
     request.node.user_properties.append(("tried", counts))
 
     def count(what, times=1):
-        counts[what] += times
+        counts[what] = counts.get(what, 0) + times
 
     return count
 

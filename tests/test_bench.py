@@ -206,8 +206,9 @@ def test_runtimes_that_can_not_be_installed_are_named_with_the_reason(monkeypatc
 @pytest.mark.slow
 def test_page_and_runtimes_are_measured_and_who_is_missing_is_said(monkeypatch):
     """The converter to ONNX is taken away here, as where nobody added it."""
-    from browser import find_browser
+    from browser import built_page, find_browser
 
+    built_page()
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
     result = bench.web(rounds=1, frames=2, browser_path=find_browser())
     for stages in result["milliseconds"].values():
@@ -224,7 +225,9 @@ def test_page_and_runtimes_are_measured_and_who_is_missing_is_said(monkeypatch):
 
 @pytest.mark.slow
 def test_runtime_that_computes_something_else_is_not_measured(monkeypatch):
-    from browser import find_browser
+    from browser import built_page, find_browser
+
+    built_page()
 
     def slipped(model):
         weights = model.get_weights()

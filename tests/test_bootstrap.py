@@ -145,9 +145,11 @@ def test_test_hands_over_to_pytest(course, monkeypatch):
     monkeypatch.setattr(course, "hand_over", lambda command: handed.append(command))
     monkeypatch.chdir(ROOT)
     course.main(["test", "--fast", "-k", "x"])
-    course.main(["test", "--report"])
-    pytest_command = ["python", "-m", "pytest"]
-    assert handed == [pytest_command + ["-m", "not slow", "-k", "x"], pytest_command + ["--report"]]
+    course.main(["test", "--fast", "--report"])
+    one_by_one, all_of_them = (command[3:] for command in handed)
+    assert one_by_one == ["-m", "not slow", "-k", "x"]
+    assert all_of_them == ["-m", "not slow", "-n", "2", "--dist", "loadfile", "--report"]
+    assert all(command[:3] == ["python", "-m", "pytest"] for command in handed)
 
 
 COUNTING = """
@@ -175,7 +177,8 @@ def test_the_report_counts_what_the_tests_tried(tmp_path):
     (tmp_path / "test_some.py").write_text(COUNTING)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", tmp_path]
     clean = {k: v for k, v in os.environ.items() if not k.startswith("SURVIVAL_")}
-    done = subprocess.run([*command, "--report"], capture_output=True, text=True, env=clean)
+    two = [*command, "-n", "2", "--report"]
+    done = subprocess.run(two, capture_output=True, text=True, env=clean)
     report = (tmp_path / "build" / "test-report.md").read_text("utf-8")
     assert report in done.stdout and done.returncode == 1
     assert "| good things | 6 | yes |" in report

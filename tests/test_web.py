@@ -197,9 +197,9 @@ def write_stand_ins(models):
 
 @pytest.fixture(scope="module")
 def page_folder():
-    from helpers.page import build_page
+    from browser import built_page
 
-    return build_page(ROOT)
+    return built_page()
 
 
 @pytest.fixture(scope="module")
