@@ -221,6 +221,12 @@ def test_the_stream_gives_both_sides_in_range(celeba):
     assert without.dtype == np.float32 and without.min() >= -1 and without.max() <= 1
 
 
+def test_the_stream_has_threads_of_its_own(celeba):
+    """In TensorFlow's own pool it waits behind a train step's operations, and the next for it."""
+    stream = datasets.pair_stream(open_split(celeba, "glasses"), 32, 4)
+    assert stream.options().threading.private_threadpool_size >= 2
+
+
 def test_the_stream_goes_on_where_it_stopped(celeba):
     split = open_split(celeba, "glasses")
     whole = take(split, 8)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import datasets, notebooks, plots, widgets
+from helpers import datasets, notebooks, plots, setup, widgets
 from helpers.profiles import ROOT
 
 NAMES = [
@@ -334,6 +334,20 @@ def pictures_without_words(executed):
         if state["model_name"] == "ImageModel" or not all(map(has_words, tags)):
             found.append(state["model_name"])
     return found
+
+
+@pytest.mark.parametrize(("cores", "size", "told"), [(2, 64, [1]), (8, 64, []), (2, 128, [])])
+def test_operations_on_small_images_keep_to_one_of_two_cores(monkeypatch, cores, size, told):
+    import tensorflow as tf
+
+    tf.constant(0)  # TensorFlow computes already, as where Run All is called once more
+    monkeypatch.setattr(setup.os, "cpu_count", lambda: cores)
+    setup.share_cores(size)
+    threads = []
+    set_threads = "set_intra_op_parallelism_threads"
+    monkeypatch.setattr(tf.config.threading, set_threads, threads.append)
+    setup.share_cores(size)
+    assert threads == told
 
 
 @pytest.mark.slow
