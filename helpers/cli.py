@@ -100,11 +100,19 @@ def run(
     out: Annotated[Path, typer.Option(help="Where the executed pages go.")] = ROOT
     / "build"
     / "course",
+    jobs: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Notebooks at a time. 1 where memory is short (each takes up to 4 GB), or to have "
+            "the times that they measure undisturbed.",
+        ),
+    ] = 2,
 ) -> None:
     """Execute the course from end to end, and write each notebook as a page to read."""
     from .notebooks import run_notebooks
 
-    if not run_notebooks(profile, only or [], out):
+    if not run_notebooks(profile, only or [], out, jobs):
         raise typer.Exit(1)
 
 

@@ -1,6 +1,8 @@
 """Executes the notebooks of the course, and renders each as a page to read."""
 
+import asyncio
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from .files import written_whole
 from .profiles import ROOT
 
 CELL_SECONDS = 1800
+FIRST = ("06", "08")  # these take longest, and the second goes on with what the first has trained
 
 
 def find_notebooks(only: list[str]) -> list[Path]:
@@ -35,8 +38,8 @@ def find_notebooks(only: list[str]) -> list[Path]:
     return chosen
 
 
-def run_notebooks(profile: str, only: list[str], out: Path) -> bool:
-    """Execute notebooks one after another, each from a fresh kernel, in a profile.
+def run_notebooks(profile: str, only: list[str], out: Path, jobs: int = 2) -> bool:
+    """Execute notebooks, each from a fresh kernel, in a profile, and some of them at a time.
 
     Writes each, executed, as ``OUT/NN_name.ipynb`` and as a page, ``OUT/NN_name.html``; the
     sources stay as they are. Stops at the first that fails.
@@ -53,31 +56,63 @@ def run_notebooks(profile: str, only: list[str], out: Path) -> bool:
         sum(c.cell_type == "code" for c in nbformat.read(p, as_version=4).cells) for p in paths
     )
     with tqdm(total=cells, unit="cell", desc="course") as bar:
-        for path in paths:
-            began = time.monotonic()
-            error = run_notebook(path, out, bar)
-            if error:
-                bar.write(f"{path.name} failed:\n{error}\nAs far as it came: {out / path.name}")
-                return False
-            bar.write(f"{path.name}: {time.monotonic() - began:.0f} s")
+        if not asyncio.run(_run_all(paths, out, bar, jobs)):
+            return False
     print(f"The executed course: {out}")
     return True
 
 
+async def _run_all(paths: list[Path], out: Path, bar: tqdm, jobs: int) -> bool:
+    loop = asyncio.get_running_loop()
+    # At Ctrl-C nbclient would end one kernel of several; asyncio ends all tasks, and they theirs.
+    loop.add_signal_handler = lambda *_: None
+    numbers = {path.name[:2]: path for path in paths}
+    waiting = [n for n in FIRST if n in numbers] + [n for n in numbers if n not in FIRST]
+    running: dict[asyncio.Task, str] = {}
+    began: dict[str, float] = {}
+    try:
+        while waiting or running:
+            held = FIRST[1] if FIRST[0] in (*waiting, *running.values()) else None
+            ready = [number for number in waiting if number != held][: jobs - len(running)]
+            for number in ready:
+                waiting.remove(number)
+                running[asyncio.create_task(_execute(numbers[number], out, bar))] = number
+                began[number] = time.monotonic()
+            bar.set_description(", ".join(sorted(running.values())))
+            for task in (await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED))[0]:
+                number = running.pop(task)
+                name = numbers[number].name
+                if error := task.result():
+                    bar.write(f"{name} failed:\n{error}\nAs far as it came: {out / name}")
+                    return False
+                bar.write(f"{name}: {time.monotonic() - began[number]:.0f} s")
+        return True
+    finally:
+        for task in running:
+            task.cancel()  # which ends its kernel
+            loop.set_exception_handler(lambda *_: None)  # nbclient goes on to ask after it
+        await asyncio.gather(*running, return_exceptions=True)
+
+
 def run_notebook(
-    path: Path, out: Path, bar: tqdm | None = None, notebook: nbformat.NotebookNode | None = None
+    path: Path, out: Path, notebook: nbformat.NotebookNode | None = None
 ) -> str | None:
     """Execute one notebook, or another version of it; return what went wrong, or None."""
+    return asyncio.run(_execute(path, out, notebook=notebook))
+
+
+async def _execute(
+    path: Path, out: Path, bar: tqdm | None = None, notebook: nbformat.NotebookNode | None = None
+) -> str | None:
     notebook = notebook or nbformat.read(path, as_version=4)
     client = NotebookClient(
         notebook, timeout=CELL_SECONDS, resources={"metadata": {"path": str(path.parent)}}
     )
     if bar is not None:
-        bar.set_description(path.stem[:24])
         client.on_cell_executed = lambda cell, **_: bar.update(cell.cell_type == "code")
     error = None
     try:
-        client.execute()
+        await client.async_execute(stderr=subprocess.DEVNULL)  # what cells say is in the notebook
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as problem:
         error = str(problem)
     _write(notebook, out / path.name)

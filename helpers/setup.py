@@ -19,16 +19,15 @@ def start(seed: int = 0) -> profiles.Profile:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from IPython.display import Markdown, display
 
-    profile = profiles.load_profile()
     with silenced():
         import keras
         import tensorflow as tf
 
         tf.config.list_physical_devices()
         run_graphs_as_written()
-        share_cores(profile.size)
 
     keras.utils.set_random_seed(seed)
+    profile = profiles.load_profile()
     gpus = [
         tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")
         for gpu in tf.config.list_physical_devices("GPU")
@@ -52,21 +51,6 @@ def run_graphs_as_written() -> None:
 
     if not tf.config.list_physical_devices("GPU"):
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-
-
-def share_cores(size: int) -> None:
-    """Let each operation on small images run on one core, where there are two, and two at a time.
-
-    To split 64 x 64 pixels among both cores costs more than it gains: a step of the attention
-    networks takes a fifth less of the time like this, and one of the paper's, with its wide maps, a
-    sixth more. At 128 px it is the same either way. On more cores it was not measured, and is left
-    to TensorFlow, as it is once TensorFlow computes.
-    """
-    import tensorflow as tf
-
-    if os.cpu_count() == 2 and size <= 64 and not tf.config.list_physical_devices("GPU"):
-        with contextlib.suppress(RuntimeError):
-            tf.config.threading.set_intra_op_parallelism_threads(1)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ import contextlib
 import inspect
 import io
 import json
+import os
 import re
 import statistics
 import tempfile
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import datasets, notebooks, plots, setup, widgets
+from helpers import datasets, notebooks, plots, widgets
 from helpers.profiles import ROOT
 
 NAMES = [
@@ -336,18 +337,58 @@ def pictures_without_words(executed):
     return found
 
 
-@pytest.mark.parametrize(("cores", "size", "told"), [(2, 64, [1]), (8, 64, []), (2, 128, [])])
-def test_operations_on_small_images_keep_to_one_of_two_cores(monkeypatch, cores, size, told):
-    import tensorflow as tf
+WAIT = """import time, pathlib
+def wait(name, began=time.monotonic()):
+    while not pathlib.Path(name).exists():
+        assert time.monotonic() - began < 60, name
+        time.sleep(0.05)
+"""
 
-    tf.constant(0)  # TensorFlow computes already, as where Run All is called once more
-    monkeypatch.setattr(setup.os, "cpu_count", lambda: cores)
-    setup.share_cores(size)
-    threads = []
-    set_threads = "set_intra_op_parallelism_threads"
-    monkeypatch.setattr(tf.config.threading, set_threads, threads.append)
-    setup.share_cores(size)
-    assert threads == told
+
+def small_course(tmp_path, monkeypatch, **sources):
+    (tmp_path / "notebooks").mkdir()
+    for name, source in sources.items():
+        cells = [nbformat.v4.new_code_cell(WAIT + source)]
+        nbformat.write(
+            nbformat.v4.new_notebook(cells=cells), tmp_path / "notebooks" / f"{name[1:]}.ipynb"
+        )
+    monkeypatch.setattr(notebooks, "ROOT", tmp_path)
+    monkeypatch.setenv("COURSE_PROFILE", "")
+
+
+def test_run_executes_two_at_a_time_and_08_when_06_has_ended(tmp_path, monkeypatch, capsys):
+    touch = "pathlib.Path('{0}').touch(); wait('{1}'); pathlib.Path('ended-{0}').touch()"
+    small_course(
+        tmp_path,
+        monkeypatch,
+        _00_a=touch.format("00", "06"),
+        _01_b="wait('ended-00')",
+        _06_c=touch.format("06", "00"),
+        _08_d="assert pathlib.Path('ended-06').exists()",
+    )
+    assert notebooks.run_notebooks("quick", [], tmp_path / "out")
+    printed = capsys.readouterr()
+    for name in ("00_a", "01_b", "06_c", "08_d"):
+        assert re.search(rf"{name}.ipynb: \d+ s", printed.out + printed.err)
+        assert (tmp_path / "out" / f"{name}.html").is_file()
+
+
+def test_run_ends_all_where_one_fails(tmp_path, monkeypatch, capsys):
+    small_course(
+        tmp_path,
+        monkeypatch,
+        _00_waits="import os; pathlib.Path('kernel').write_text(str(os.getpid())); wait('never')",
+        _01_fails="wait('kernel'); 1 / 0",
+        _02_never="pathlib.Path('02').touch()",
+    )
+    assert not notebooks.run_notebooks("quick", [], tmp_path / "out")
+    printed = capsys.readouterr()
+    said = printed.out + printed.err
+    assert "01_fails.ipynb failed:" in said and "ZeroDivisionError" in said
+    assert "00_waits.ipynb failed" not in said
+    assert not (tmp_path / "notebooks" / "02").exists()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "notebooks" / "kernel").read_text()), 0)
 
 
 @pytest.mark.slow
