@@ -377,7 +377,7 @@ def test_run_ends_all_where_one_fails(tmp_path, monkeypatch, capsys):
     small_course(
         tmp_path,
         monkeypatch,
-        _00_waits="import os; pathlib.Path('kernel').write_text(str(os.getpid())); wait('never')",
+        _00_waits="import os; pathlib.Path('kernel').write_text(str(os.getpid()))\nwait('never')",
         _01_fails="wait('kernel'); 1 / 0",
         _02_never="pathlib.Path('02').touch()",
     )
@@ -387,6 +387,8 @@ def test_run_ends_all_where_one_fails(tmp_path, monkeypatch, capsys):
     assert "01_fails.ipynb failed:" in said and "ZeroDivisionError" in said
     assert "00_waits.ipynb failed" not in said
     assert not (tmp_path / "notebooks" / "02").exists()
+    waited = nbformat.read(tmp_path / "out" / "00_waits.ipynb", as_version=4)
+    assert waited.cells[0].outputs == []  # it was ended, and did not end
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "notebooks" / "kernel").read_text()), 0)
 
