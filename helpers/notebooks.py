@@ -39,10 +39,10 @@ def find_notebooks(only: list[str]) -> list[Path]:
 
 
 def run_notebooks(profile: str, only: list[str], out: Path, jobs: int = 2) -> bool:
-    """Execute notebooks, each from a fresh kernel, in a profile, and some of them at a time.
+    """Execute notebooks in a profile, `jobs` of them at a time, each from a fresh kernel.
 
     Writes each, executed, as ``OUT/NN_name.ipynb`` and as a page, ``OUT/NN_name.html``; the
-    sources stay as they are. Stops at the first that fails.
+    sources stay as they are. Stops at the first that fails, and ends the others.
 
     Returns
     -------

@@ -7,8 +7,12 @@ import io
 import json
 import os
 import re
+import signal
 import statistics
+import subprocess
+import sys
 import tempfile
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -391,6 +395,35 @@ def test_run_ends_all_where_one_fails(tmp_path, monkeypatch, capsys):
     assert waited.cells[0].outputs == []  # it was ended, and did not end
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "notebooks" / "kernel").read_text()), 0)
+
+
+RUN = """import signal, sys
+from pathlib import Path
+from helpers import notebooks
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever it was for our parent
+notebooks.ROOT = Path(sys.argv[1])
+notebooks.run_notebooks("quick", [], notebooks.ROOT / "out")
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to one process")
+def test_ctrl_c_ends_every_kernel_and_none_complains(tmp_path, monkeypatch):
+    hold = "import os; pathlib.Path('{0}').write_text(str(os.getpid()))\nwait('never')"
+    small_course(tmp_path, monkeypatch, _00_a=hold.format("a"), _01_b=hold.format("b"))
+    command = [sys.executable, "-c", RUN, str(tmp_path)]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    pids = [tmp_path / "notebooks" / name for name in "ab"]
+    began = time.monotonic()
+    while not all(path.is_file() and path.read_text() for path in pids):
+        assert time.monotonic() - began < 60
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    # asyncio's own two tracebacks, of which the command line makes one word.
+    assert said.rstrip().endswith("KeyboardInterrupt") and said.count("Traceback") == 2, said
+    for path in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(path.read_text()), 0)
 
 
 @pytest.mark.slow
