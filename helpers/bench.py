@@ -32,7 +32,8 @@ from .errors import CourseError, first_line
 from .files import write_text
 from .profiles import ROOT
 
-PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}  # what Keras calls them
+# What Keras calls them. A GPU trains in float16, a processor in bfloat16 if it has that.
+PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 SAME = 1e-3  # how far two stacks' losses may differ, as a share
 MANY = 200_000  # about CelebA's number of photos
 
@@ -155,8 +156,12 @@ def step_operations(models, recipe, batch: int) -> float:
     return 2.0 * batch * each
 
 
-def train(rounds: int = 5, batch: int = 8, size: int = 128) -> dict:
+def train(
+    rounds: int = 5, batch: int = 8, size: int = 128, precisions: tuple[str, ...] | None = None
+) -> dict:
     """Measure a train step of both networks, and the paper's in PyTorch if that is installed.
+
+    On a GPU each step is also measured as XLA compiles it.
 
     Parameters
     ----------
@@ -164,12 +169,15 @@ def train(rounds: int = 5, batch: int = 8, size: int = 128) -> dict:
         How often each takes its turn.
     batch, size : int
         Images of each side in a step, and their side in pixels.
+    precisions : tuple of str or None
+        Of `PRECISIONS`; None for float32 and the 16 bits that this device is made for.
 
     Returns
     -------
     dict
         ``seconds`` of a step, ``pairs_per_second``, ``share_of_peak``, the peak itself in TFLOP/s,
-        and for each precision ``ratio_to_pytorch``: how many times as fast the paper's step is.
+        and for each precision ``ratio_to_pytorch``: how many times as fast the paper's fastest step
+        is as PyTorch's fastest.
 
     Raises
     ------
@@ -178,46 +186,57 @@ def train(rounds: int = 5, batch: int = 8, size: int = 128) -> dict:
     """
     import tensorflow as tf
 
-    from . import metrics, peer, training
+    from . import metrics, peer, setup, training
 
     rng = np.random.default_rng(0)
     without, with_ = rng.uniform(-1, 1, (2, batch, size, size, 3)).astype(np.float32)
     contestants: dict[str, Callable[[], float]] = {}
     operations, first_losses = {}, {}
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        with contextlib.suppress(RuntimeError):  # of a GPU that is in use already
+            tf.config.experimental.set_memory_growth(gpu, True)  # so that PyTorch finds some
+    precisions = precisions or ("float32", "float16" if gpus else "bfloat16")
+    ways = ("", ", XLA") if gpus else ("",)
+    their_ways = [(norm, "") for norm in peer.NORMS]
+    if gpus:  # compiled, both norms are the same; for processors, compiling gains neither anything
+        their_ways.append((peer.NORMS[0], ", compiled"))
 
-    def ours(network, precision):
+    def ours(network, precision, way):
         models = training.build_models(network, size, dtype=PRECISIONS[precision])
         recipe = training.RECIPES[network]
         region = metrics.region_mask("Eyeglasses", size)
         step = training.make_train_step(
-            models, training.make_optimizers(models, recipe), recipe, region
+            models, training.make_optimizers(models, recipe), recipe, region, xla=bool(way)
         )
 
         def run():
             report = step(tf.constant(without), tf.constant(with_), tf.constant([0, 0]))
-            return {name: float(value) for name, value in report.items()}  # waits for the end
+            # One number to fetch, which waits for the end.
+            values = tf.stack(list(report.values())).numpy()
+            return dict(zip(report, map(float, values), strict=True))
 
-        operations[f"{network} {precision}"] = step_operations(models, recipe, batch)
+        operations[f"{network} {precision}{way}"] = step_operations(models, recipe, batch)
         return models, run
 
     def product(precision):
-        side = 4096 if size >= 128 else 1024
+        side = 1024 if size < 128 else 8192 if gpus else 4096
         matrix = tf.cast(tf.random.normal((side, side)), precision)
         operations[f"matrix product {precision}"] = 2.0 * side**3
         multiply = tf.function(lambda: tf.reduce_max(tf.matmul(matrix, matrix)))
         return lambda: float(multiply())
 
     missing = None
-    for precision in PRECISIONS:
+    for precision in precisions:
         runs = {}
-        for network in training.RECIPES:
-            models, runs[f"{network} {precision}"] = ours(network, precision)
-            if network == "paper":
+        for network, way in itertools.product(training.RECIPES, ways):
+            models, runs[f"{network} {precision}{way}"] = ours(network, precision, way)
+            if network == "paper" and not way:
                 try:
                     recipe = training.RECIPES[network]
-                    for norm in peer.NORMS:
-                        step = peer.paper_step(models, recipe, precision, norm)
-                        name = f"PyTorch paper {precision}, {norm} norm"
+                    for norm, their_way in their_ways:
+                        step = peer.paper_step(models, recipe, precision, norm, bool(their_way))
+                        name = f"PyTorch paper {precision}, {norm} norm{their_way}"
                         runs[name] = functools.partial(step, without, with_)
                 except peer.NoPeer as error:
                     missing = str(error)
@@ -231,12 +250,12 @@ def train(rounds: int = 5, batch: int = 8, size: int = 128) -> dict:
         run()  # the first step of all compiled, or chose its kernels
     samples = take_turns(contestants, rounds, "training steps")
 
-    peaks = {p: 1 / min(samples[f"matrix product {p}"]) for p in PRECISIONS}
+    peaks = {p: 1 / min(samples[f"matrix product {p}"]) for p in precisions}
     peaks = {p: peak * operations[f"matrix product {p}"] for p, peak in peaks.items()}
     result: dict = {
         "batch": batch,
         "size": size,
-        "device": "GPU" if tf.config.list_physical_devices("GPU") else "CPU",
+        "device": setup.device_names(),
         "peak_teraflops": {p: peak / 1e12 for p, peak in peaks.items()},
         "seconds": {},
         "pairs_per_second": {},
@@ -247,7 +266,7 @@ def train(rounds: int = 5, batch: int = 8, size: int = 128) -> dict:
     for name, steps in samples.items():
         if name.startswith("matrix"):
             continue
-        precision = next(p for p in PRECISIONS if p in name)
+        precision = next(p for p in precisions if p in name)
         count = operations.get(name) or operations[f"paper {precision}"]
         result["seconds"][name] = summary(steps)
         result["pairs_per_second"][name] = scaled(steps, batch)
@@ -258,17 +277,19 @@ def train(rounds: int = 5, batch: int = 8, size: int = 128) -> dict:
     else:
         result["losses_apart"] = apart
         result["ratio_to_pytorch"] = {}
-        for precision in PRECISIONS:
-            theirs = [samples[f"PyTorch paper {precision}, {norm} norm"] for norm in peer.NORMS]
-            fastest = min(theirs, key=statistics.median)
-            result["ratio_to_pytorch"][precision] = ratio(fastest, samples[f"paper {precision}"])
+        for precision in precisions:
+            fastest = [
+                min((s for n, s in samples.items() if n.startswith(start)), key=statistics.median)
+                for start in (f"PyTorch paper {precision}", f"paper {precision}")
+            ]
+            result["ratio_to_pytorch"][precision] = ratio(*fastest)
     return result
 
 
 def _apart(losses: dict[str, dict[str, float]]) -> float | None:
     """Return how far PyTorch's float32 losses are from ours in the first step, as a share."""
     theirs = [of for name, of in losses.items() if name.startswith("PyTorch paper float32")]
-    ours = losses["paper float32"]
+    ours = losses.get("paper float32", {})
     apart = [abs(each[name] / ours[name] - 1) for each in theirs for name in ours]
     if apart and not max(apart) <= SAME:
         raise BenchError(

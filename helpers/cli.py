@@ -215,10 +215,19 @@ def train(
             "devices of the processor. \\[default: all GPUs]",
         ),
     ] = None,
+    xla: Annotated[
+        bool | None,
+        typer.Option(
+            help="Let XLA compile the train step: its first one takes a minute, the others a small "
+            "part of their time on a GPU, and longer on a processor. \\[default: on one GPU]",
+        ),
+    ] = None,
 ) -> None:
     """Train both generators and the discriminator; run it again to go on."""
     if devices and strategy is not Strategy.mirrored:
         raise fail("--devices goes with --strategy mirrored.", 2)
+    if xla and strategy:
+        raise fail("--xla compiles the step of one device: leave out --strategy.", 2)
     from . import distribute, training
 
     source = data or datasets.default_data()
@@ -250,7 +259,7 @@ def train(
         team = distribute.multiworker(say)
     else:
         team = distribute.ALONE
-    training_run = training.Run(out, settings, opened, start=start, team=team)
+    training_run = training.Run(out, settings, opened, start=start, team=team, xla=xla)
     if not team.chief:
         say(f"Follows the chief, {team.workers[0]}, who alone writes.")
         training_run.train(steps=steps, minutes=minutes, cache=CACHE)
@@ -261,7 +270,9 @@ def train(
         say(f"{part:>10}: {without} without, {with_} with {opened.attribute}")
     going_on = f", going on from step {training_run.step}" if training_run.step else ""
     among = f", shared among {team.replicas} replicas" if team.replicas > 1 else ""
-    say(f"{network.value} network, {size} px, {training_run.dtype}{among}{going_on}. Ctrl-C saves.")
+    compiled = ", compiled by XLA in the first step" if training_run.xla else ""
+    way = f"{training_run.dtype}{compiled}{among}{going_on}"
+    say(f"{network.value} network, {size} px, {way}. Ctrl-C saves.")
     training_run.train(
         steps=steps,
         minutes=minutes,

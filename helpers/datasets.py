@@ -727,6 +727,9 @@ def to_bytes(images: np.ndarray) -> np.ndarray:
 
 # --- the stream -----------------------------------------------------------------------------
 
+# Threads at most. Decoding and scaling let other threads run; the rest of Python does not.
+READERS = 8
+
 
 class _Order:
     """An endless shuffle of one side: position i is a pure function of the seed.
@@ -905,8 +908,7 @@ def pair_stream(
     stream = tf.data.Dataset.from_generator(
         positions, output_signature=tf.TensorSpec((rows, len(SIDES), 2), tf.int64)
     )
-    # Decoding and scaling let other threads run; the rest of Python does not.
-    readers = max(2, min(8, os.cpu_count() or 2))
+    readers = max(2, min(READERS, os.cpu_count() or 2))
     options = tf.data.Options()
     # In TensorFlow's own pool, reading waits behind the train step's operations, and the next step
     # for the reading: at 64 px a third of the time.

@@ -267,11 +267,22 @@ def paper_discriminator(
     return keras.Model(image, [logits, phi], name=name)
 
 
+@tf.custom_gradient
+def _double(x):
+    """Repeat each pixel twice both ways; XLA can't compile TensorFlow's own gradient of that."""
+
+    def gradient(upstream):
+        return 4.0 * tf.nn.avg_pool2d(upstream, 2, 2, "VALID")
+
+    height, width = x.shape[1:3]
+    return ops.image.resize(x, (2 * height, 2 * width), interpolation="nearest"), gradient
+
+
 def _upsample(x, name: str):
     """Double both sides by repeating pixels: no checkerboard, and one operation in the browser."""
     height, width = x.shape[1:3]
     return layers.Lambda(
-        lambda t: ops.image.resize(t, (2 * height, 2 * width), interpolation="nearest"),
+        _double,
         output_shape=(2 * height, 2 * width, x.shape[3]),
         name=name,
         dtype=x.dtype,

@@ -45,11 +45,13 @@ def find_torch():
 NORMS = ("group", "instance")
 
 
-def paper_step(models, recipe, precision: str = "float32", norm: str = "group"):
+def paper_step(
+    models, recipe, precision: str = "float32", norm: str = "group", compiled: bool = False
+):
     """Return the step ``(without, with) -> losses`` of the paper's networks in PyTorch.
 
-    As one would write it there for speed: eager, channels_last, autocast for bfloat16, gradients
-    of the network alone that is updated. It starts from the weights that `models` hold now, and
+    As one would write it there for speed: channels_last, autocast for 16 bits, gradients of the
+    network alone that is updated. It starts from the weights that `models` hold now, and
     its losses are those of `training.make_train_step` on them, under the same names.
 
     Parameters
@@ -58,11 +60,13 @@ def paper_step(models, recipe, precision: str = "float32", norm: str = "group"):
         The paper's networks in Keras.
     recipe : training.Recipe
         Of separate updates, without masks and augmentation: ``RECIPES["paper"]``.
-    precision : {"float32", "bfloat16"}
+    precision : {"float32", "bfloat16", "float16"}
         What it multiplies in.
     norm : {"group", "instance"}
         Which of PyTorch's own computes the instance norm: group norm of one channel a group keeps
         channels_last, instance norm does not, and which is faster depends on the precision.
+    compiled : bool
+        Whether ``torch.compile`` compiles the networks; else they run eagerly.
 
     Returns
     -------
@@ -78,6 +82,8 @@ def paper_step(models, recipe, precision: str = "float32", norm: str = "group"):
     functional = torch.nn.functional
     device = "cuda" if torch.cuda.is_available() else "cpu"
     add, remove, discriminator = (_from_keras(torch, model, norm).to(device) for model in models)
+    if compiled:
+        add, remove, discriminator = map(torch.compile, (add, remove, discriminator))
     networks = (add, remove, discriminator)
 
     def adam(network, rate):
@@ -93,7 +99,7 @@ def paper_step(models, recipe, precision: str = "float32", norm: str = "group"):
     def autocast():
         if precision == "float32":
             return contextlib.nullcontext()
-        return torch.autocast(device, torch.bfloat16)
+        return torch.autocast(device, getattr(torch, precision))
 
     def update(network, terms):
         optimizer = optimizers[network]
@@ -162,7 +168,8 @@ def paper_step(models, recipe, precision: str = "float32", norm: str = "group"):
                 terms = generator_terms(there, back, image, target, source)
             done = update(there, terms)
             report |= {f"{direction}/{name}": value for name, value in done.items()}
-        return {name: float(value) for name, value in report.items()}
+        values = torch.stack(list(report.values())).tolist()  # one fetch, which waits for the end
+        return dict(zip(report, values, strict=True))
 
     return step
 

@@ -28,15 +28,21 @@ def start(seed: int = 0) -> profiles.Profile:
 
     keras.utils.set_random_seed(seed)
     profile = profiles.load_profile()
+    versions = [f"Python {platform.python_version()}", f"TensorFlow {tf.__version__}"]
+    line = "; ".join([*versions, f"Keras {keras.__version__}", device_names(), f"seed {seed}"])
+    display(Markdown(f"{line}\n\n{profile.table()}"))
+    return profile
+
+
+def device_names() -> str:
+    """Return what TensorFlow computes on: the names of all GPUs, or the processor's cores."""
+    import tensorflow as tf
+
     gpus = [
         tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")
         for gpu in tf.config.list_physical_devices("GPU")
     ]
-    device = ", ".join(gpus) or f"{os.cpu_count()} CPU cores"
-    versions = [f"Python {platform.python_version()}", f"TensorFlow {tf.__version__}"]
-    line = "; ".join([*versions, f"Keras {keras.__version__}", device, f"seed {seed}"])
-    display(Markdown(f"{line}\n\n{profile.table()}"))
-    return profile
+    return ", ".join(gpus) or f"{os.cpu_count()} CPU cores"
 
 
 def run_graphs_as_written() -> None:

@@ -282,6 +282,7 @@ def make_train_step(
     region: np.ndarray | None = None,
     *,
     frozen: bool = False,
+    xla: bool = False,
 ) -> Callable[..., dict[str, tf.Tensor]]:
     """Return the compiled step ``(without, with, seed) -> losses`` with its three updates.
 
@@ -291,7 +292,8 @@ def make_train_step(
     On a replica it takes the replica's rows of the global batch, and gives the means over those.
     A fourth argument, (2, batch), says of both directions where the other image is the true edit,
     and a fifth the style of each image with, for a generator_add that knows styles: what
-    `pair_stream` tells. If `frozen`, only the discriminator learns.
+    `pair_stream` tells. If `frozen`, only the discriminator learns. With `xla`, XLA compiles the
+    whole step: it draws other random numbers from the same seeds, and rounds otherwise.
     """
     setup.run_graphs_as_written()
     generator_add, generator_remove, discriminator = models
@@ -378,7 +380,7 @@ def make_train_step(
             optimizer.apply_gradients(zip(gradient, part, strict=True))
         return loss, both
 
-    @tf.function
+    @tf.function(jit_compile=xla)
     def train_step(without, with_, seed, known=(None, None), style=None):
         def run_in_style(image, training):
             return run_add(image if style is None else [image, style], training=training)
@@ -403,7 +405,9 @@ def copy_weights(source: keras.Model, target: keras.Model) -> None:
         b.assign(a)
 
 
-def make_average(averaged: list[keras.Model], models: list[keras.Model]) -> Callable:
+def make_average(
+    averaged: list[keras.Model], models: list[keras.Model], *, xla: bool = False
+) -> Callable:
     """Return the compiled step ``(decay) -> None`` that moves the averages to the models."""
     pairs = [
         (average, current)
@@ -411,7 +415,7 @@ def make_average(averaged: list[keras.Model], models: list[keras.Model]) -> Call
         for average, current in zip(a.weights, m.weights, strict=True)
     ]
 
-    @tf.function
+    @tf.function(jit_compile=xla)
     def move(decay: tf.Tensor) -> None:
         for average, current in pairs:
             average.assign(decay * average + (1.0 - decay) * current)
@@ -487,6 +491,15 @@ def pick_dtype() -> str:
     return "mixed_bfloat16" if flags & {"amx_bf16", "avx512_bf16"} else "float32"
 
 
+def pick_xla(team: distribute.Team) -> bool:
+    """Return whether XLA is to compile the train step: on one GPU.
+
+    Elsewhere it can't (the replicas of a team meet inside the step), or is the slower way (on a
+    processor).
+    """
+    return team.strategy is None and bool(tf.config.list_physical_devices("GPU"))
+
+
 class Run:
     """A training in a folder: builds it or resumes it, advances it, keeps what it made.
 
@@ -510,12 +523,15 @@ class Run:
     team : distribute.Team
         Who trains together. The folder is the chief's: only it reads and writes there, and the
         other workers begin with what it read.
+    xla : bool or None
+        Whether XLA compiles the train step; None for what `pick_xla` says.
 
     Raises
     ------
     TrainingError
         If the folder holds a run with other settings (the message names the differences), or
-        checkpoints that can't be told or read; or if there is none in `start` that fits.
+        checkpoints that can't be told or read; if there is none in `start` that fits; or if XLA is
+        asked for in a team of several devices.
     CourseError
         If another process trains in the folder, or it can't be written to; or if the batch can't be
         dealt out to the team.
@@ -529,13 +545,17 @@ class Run:
         dtype: str | None = None,
         start: Path | None = None,
         team: distribute.Team = distribute.ALONE,
+        xla: bool | None = None,
     ):
         self.folder, self.settings, self.split, self.team = folder, settings, split, team
+        self.xla = pick_xla(team) if xla is None else xla
         if settings.size % 8 or settings.size < 32:
             raise TrainingError(
                 f"The networks halve the image again and again: give a --size from 32 on that 8 "
                 f"divides, not {settings.size}."
             )
+        if self.xla and team.strategy:
+            raise TrainingError("XLA compiles the step of one device, not of several.")
         team.check_batch(settings.batch)
         if not team.chief:
             self._build(dtype or pick_dtype())
@@ -621,11 +641,12 @@ class Run:
                     self.recipe,
                     region,
                     frozen=frozen,
+                    xla=self.xla,
                 )
             )
             for frozen in (False, True)
         )
-        self._move_average = make_average(self.averaged, self.models[:2])
+        self._move_average = make_average(self.averaged, self.models[:2], xla=self.xla)
         if self.team.chief:
             self._writer = tf.summary.create_file_writer(str(self.folder / "logs"))
         else:
@@ -751,8 +772,11 @@ class Run:
                 warming = step < self.settings.warm_up
                 train_step = self._warm_up_step if warming else self._train_step
                 with quiet:
-                    report = train_step(*batch[:2], seed, *batch[2:])
+                    losses_now = train_step(*batch[:2], seed, *batch[2:])
                 quiet = contextlib.nullcontext()
+                # All at once: each fetch from a GPU waits for it anew.
+                numbers = tf.stack(list(losses_now.values())).numpy().tolist()
+                report = dict(zip(losses_now, numbers, strict=True))
                 self._check_losses(step, report)
                 # Early weights are noise: the average forgets them faster than later ones.
                 decay = min(self.settings.average, (1 + step) / (10 + step))
@@ -828,11 +852,10 @@ class Run:
         for name in ("previews", "weights"):
             clear_unfinished(self.folder / name)
 
-    def _check_losses(self, step: int, report: dict[str, tf.Tensor]) -> None:
-        # One number to fetch: a sum is finite if all its terms are.
-        if np.isfinite(float(tf.add_n(list(report.values())))):
+    def _check_losses(self, step: int, report: dict[str, float]) -> None:
+        name, value = next(((n, v) for n, v in report.items() if not np.isfinite(v)), (None, 0.0))
+        if name is None:
             return
-        name, value = next((n, float(v)) for n, v in report.items() if not np.isfinite(float(v)))
         batch = datasets.batch_names(
             self.split, self.settings.batch, seed=self.settings.seed, step=step
         )
@@ -843,12 +866,11 @@ class Run:
             "--out, or with a lower learning rate in training.RECIPES."
         )
 
-    def _log(self, step: int, report: dict[str, tf.Tensor]) -> dict[str, float]:
-        values = {name: float(value) for name, value in report.items()}
+    def _log(self, step: int, report: dict[str, float]) -> dict[str, float]:
         with self._writer.as_default(step=step):
-            for name, value in values.items():
+            for name, value in report.items():
                 tf.summary.scalar(name, value)
-        return {"step": step, **values}
+        return {"step": step, **report}
 
     def _saved_step(self) -> str:
         latest = self._manager.latest_checkpoint
@@ -1014,7 +1036,7 @@ def _progress_bar(step: int, steps: int | None, minutes: float | None, progress:
     return tqdm(total=steps, initial=step, unit="step", **options)
 
 
-def _advance(bar, elapsed: float, minutes: float | None, report: dict[str, tf.Tensor]) -> None:
+def _advance(bar, elapsed: float, minutes: float | None, report: dict[str, float]) -> None:
     if minutes is None:
         bar.update(1)
     else:
@@ -1022,8 +1044,8 @@ def _advance(bar, elapsed: float, minutes: float | None, report: dict[str, tf.Te
         bar.refresh()
     if not bar.disable:
         bar.set_postfix_str(
-            f"D {float(report['discriminator']):.2f} add {float(report['add/gan']):.2f} "
-            f"remove {float(report['remove/gan']):.2f}",
+            f"D {report['discriminator']:.2f} add {report['add/gan']:.2f} "
+            f"remove {report['remove/gan']:.2f}",
             refresh=False,
         )
 

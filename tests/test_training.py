@@ -281,6 +281,23 @@ def test_at_full_size_two_equal_trainings_end_with_bitwise_the_same_weights(netw
         np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("network", networks.NETWORKS)
+def test_xla_compiles_the_whole_step_and_computes_the_same(network, images):
+    """XLA draws other random numbers, so that here there are none."""
+    recipe = dataclasses.replace(RECIPES[network], augment=False, cycle_noise=0.0)
+    reports = []
+    for xla in (False, True):
+        models = tiny(network)
+        optimizers = training.make_optimizers(models, recipe)
+        step = training.make_train_step(models, optimizers, recipe, xla=xla)
+        reports.append([step(*images, tf.constant([0, i])) for i in range(3)])
+    for plain, compiled in zip(*reports, strict=True):
+        assert set(plain) == set(compiled)
+        for name, value in plain.items():
+            assert float(compiled[name]) == pytest.approx(float(value), rel=1e-3), name
+
+
 @pytest.mark.usefixtures("eagerly")
 def test_a_run_starts_with_the_networks_of_another_and_resumes_with_its_own(split, tmp_path):
     other = Run(tmp_path / "other", settings(), split, dtype="float32")
