@@ -10,6 +10,7 @@ import difflib
 import functools
 import hashlib
 import itertools
+import multiprocessing
 import os
 import signal
 import tempfile
@@ -727,8 +728,9 @@ def to_bytes(images: np.ndarray) -> np.ndarray:
 
 # --- the stream -----------------------------------------------------------------------------
 
-# Threads at most. Decoding and scaling let other threads run; the rest of Python does not.
-READERS = 8
+# At most. Decoding and scaling let other threads run; the rest of Python does not, so that threads
+# gave a GPU with 16 cores a third of the photos that it could train on.
+READING_THREADS, READING_PROCESSES = 8, 16
 
 
 class _Order:
@@ -825,6 +827,7 @@ def pair_stream(
     cache: Path | None = None,
     share: tuple[int, int] = (0, 1),
     tell_truth: bool = False,
+    processes: int | None = None,
 ):
     """Stream batches of images from disk: ``(without, with)``, shuffled without end.
 
@@ -848,6 +851,9 @@ def pair_stream(
         Which of how many equal shares of each batch to read, for one of several machines.
     tell_truth : bool
         Also say where the image beside is what an edit should be.
+    processes : int or None
+        How many processes read and draw; 0 for threads of this one. None for threads, or, beside a
+        GPU, which would wait for them, for as many processes as there are cores to spare.
 
     Returns
     -------
@@ -871,6 +877,13 @@ def pair_stream(
     known = np.float32([suiting, pairs])
     numbers = len(sides[1][0].style) if all(suiting) else 0
 
+    if processes is None:
+        gpus = tf.config.list_physical_devices("GPU")
+        spare = min(READING_PROCESSES, (os.cpu_count() or 1) - 1)
+        processes = spare if gpus and spare > 2 else 0
+    if split.crops:  # count what they keep; to read it takes no time
+        processes = 0
+
     def positions() -> Iterator[list]:
         pairs = _Pairs(split, part, seed)
         for first in itertools.count(start * batch + index * rows, batch):
@@ -881,14 +894,19 @@ def pair_stream(
     # A batch at a time: to go to and fro between TensorFlow and Python for each pair took a tenth
     # of the time.
     def load(chosen: np.ndarray) -> tuple[np.ndarray, ...]:
-        batches = np.empty((len(SIDES), rows, size, size, 3), np.float32)
+        batches = np.empty((len(SIDES), rows, size, size, 3), np.uint8)
         styles = np.empty((rows, numbers), np.float32)
         _reading.add(threading.get_ident())
         try:
-            for images, items, places in zip(batches, sides, chosen.swapaxes(0, 1), strict=True):
+            by_side = list(zip(sides, chosen.swapaxes(0, 1), strict=True))
+            wanted = [items[index] for items, places in by_side for index, _ in places]
+            there = iter(_read_elsewhere(processes, wanted, size, cache))
+            for images, (items, places) in zip(batches, by_side, strict=True):
                 for image, style, (index, mirrored) in zip(images, styles, places, strict=True):
-                    item, read = _read_or_next(split, items, int(index), size, cache)
-                    image[:] = to_unit(read[:, ::-1] if mirrored and flip else read)
+                    item, read = items[index], next(there)
+                    if read is None:
+                        item, read = _read_or_next(split, items, int(index), size, cache)
+                    image[:] = read[:, ::-1] if mirrored and flip else read
                     if numbers and items is sides[1]:
                         style[:] = item.style
         finally:
@@ -896,9 +914,11 @@ def pair_stream(
         return *batches, styles
 
     def load_both(chosen):
-        *both, styles = tf.numpy_function(load, [chosen], [tf.float32] * 3, stateful=False)
-        for images in both:
-            images.set_shape((rows, size, size, 3))
+        types = [tf.uint8, tf.uint8, tf.float32]
+        *both, styles = tf.numpy_function(load, [chosen], types, stateful=False)
+        both = [tf.ensure_shape(images, (rows, size, size, 3)) for images in both]
+        # As `to_unit` does, but without Python's lock, so that all threads can.
+        both = [tf.cast(images, tf.float32) / 127.5 - 1.0 for images in both]
         styles.set_shape((rows, numbers))
         if not tell_truth:
             return tuple(both)
@@ -908,7 +928,9 @@ def pair_stream(
     stream = tf.data.Dataset.from_generator(
         positions, output_signature=tf.TensorSpec((rows, len(SIDES), 2), tf.int64)
     )
-    readers = max(2, min(READERS, os.cpu_count() or 2))
+    readers = max(2, min(READING_THREADS, os.cpu_count() or 2))
+    if processes:
+        readers = processes + 2  # of them, so many wait for one
     options = tf.data.Options()
     # In TensorFlow's own pool, reading waits behind the train step's operations, and the next step
     # for the reading: at 64 px a third of the time.
@@ -933,6 +955,41 @@ def _end_streams_at_exit() -> None:
             calm, patience = (0 if _reading else calm + 1), patience - 1
 
     atexit.register(end)
+
+
+def _read_elsewhere(
+    processes: int, items: list[Item], size: int, cache: Path | None
+) -> list[np.ndarray | None]:
+    """Read items in another process; None for those that were not read, or can't be."""
+    if processes:
+        # At the end of this process there are no others any more, nor where the system ended one.
+        with contextlib.suppress(RuntimeError):
+            return _pool(processes).submit(_read_all, items, size, cache).result()
+    return [None] * len(items)
+
+
+@functools.cache
+def _pool(processes: int) -> ProcessPoolExecutor:
+    # TensorFlow's threads do not survive a fork.
+    spawn = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(processes, mp_context=spawn, initializer=_attend)
+
+
+def _attend() -> None:
+    """Leave Ctrl-C to the process that asked for this one, and end when it does, even if killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    asked = multiprocessing.parent_process()
+    threading.Thread(target=lambda: (asked.join(), os._exit(1)), daemon=True).start()
+
+
+def _read_all(items: list[Item], size: int, cache: Path | None) -> list[np.ndarray | None]:
+    images: list[np.ndarray | None] = []
+    for item in items:
+        try:
+            images.append(read_image(item, size, cache))
+        except (OSError, ValueError):
+            images.append(None)  # who asked finds out why
+    return images
 
 
 def _from(items: list[Item], index: int) -> Iterator[Item]:

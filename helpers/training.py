@@ -282,7 +282,7 @@ def make_train_step(
     region: np.ndarray | None = None,
     *,
     frozen: bool = False,
-    xla: bool = False,
+    xla: bool | None = None,
 ) -> Callable[..., dict[str, tf.Tensor]]:
     """Return the compiled step ``(without, with, seed) -> losses`` with its three updates.
 
@@ -293,8 +293,10 @@ def make_train_step(
     A fourth argument, (2, batch), says of both directions where the other image is the true edit,
     and a fifth the style of each image with, for a generator_add that knows styles: what
     `pair_stream` tells. If `frozen`, only the discriminator learns. With `xla`, XLA compiles the
-    whole step: it draws other random numbers from the same seeds, and rounds otherwise.
+    whole step: it draws other random numbers from the same seeds, and rounds otherwise. None leaves
+    that to `pick_xla`.
     """
+    xla = pick_xla() if xla is None else xla
     setup.run_graphs_as_written()
     generator_add, generator_remove, discriminator = models
     masked = recipe.mask > 0
@@ -406,9 +408,10 @@ def copy_weights(source: keras.Model, target: keras.Model) -> None:
 
 
 def make_average(
-    averaged: list[keras.Model], models: list[keras.Model], *, xla: bool = False
+    averaged: list[keras.Model], models: list[keras.Model], *, xla: bool | None = None
 ) -> Callable:
     """Return the compiled step ``(decay) -> None`` that moves the averages to the models."""
+    xla = pick_xla() if xla is None else xla
     pairs = [
         (average, current)
         for a, m in zip(averaged, models, strict=True)
@@ -491,13 +494,12 @@ def pick_dtype() -> str:
     return "mixed_bfloat16" if flags & {"amx_bf16", "avx512_bf16"} else "float32"
 
 
-def pick_xla(team: distribute.Team) -> bool:
-    """Return whether XLA is to compile the train step: on one GPU.
+def pick_xla() -> bool:
+    """Return whether XLA is to compile train steps: on a GPU, where a step takes it a ninth.
 
-    Elsewhere it can't (the replicas of a team meet inside the step), or is the slower way (on a
-    processor).
+    On a processor it is the slower way, by half, and its first call takes a minute.
     """
-    return team.strategy is None and bool(tf.config.list_physical_devices("GPU"))
+    return bool(tf.config.list_physical_devices("GPU"))
 
 
 class Run:
@@ -524,7 +526,7 @@ class Run:
         Who trains together. The folder is the chief's: only it reads and writes there, and the
         other workers begin with what it read.
     xla : bool or None
-        Whether XLA compiles the train step; None for what `pick_xla` says.
+        Whether XLA compiles the train step; None for what `pick_xla` says, but not in a team.
 
     Raises
     ------
@@ -548,7 +550,8 @@ class Run:
         xla: bool | None = None,
     ):
         self.folder, self.settings, self.split, self.team = folder, settings, split, team
-        self.xla = pick_xla(team) if xla is None else xla
+        # The replicas of a team meet inside the step, where XLA can't follow.
+        self.xla = xla if xla is not None else pick_xla() and not team.strategy
         if settings.size % 8 or settings.size < 32:
             raise TrainingError(
                 f"The networks halve the image again and again: give a --size from 32 on that 8 "
@@ -774,13 +777,13 @@ class Run:
                 with quiet:
                     losses_now = train_step(*batch[:2], seed, *batch[2:])
                 quiet = contextlib.nullcontext()
-                # All at once: each fetch from a GPU waits for it anew.
-                numbers = tf.stack(list(losses_now.values())).numpy().tolist()
-                report = dict(zip(losses_now, numbers, strict=True))
-                self._check_losses(step, report)
                 # Early weights are noise: the average forgets them faster than later ones.
                 decay = min(self.settings.average, (1 + step) / (10 + step))
                 self._move_average(tf.constant(decay))
+                # Last, since this waits for a GPU; and all at once, since each fetch does.
+                numbers = tf.stack(list(losses_now.values())).numpy().tolist()
+                report = dict(zip(losses_now, numbers, strict=True))
+                self._check_losses(step, report)
                 self._step.assign_add(1)
                 if step % 10 == 0:
                     history.append(self._log(step, report))

@@ -355,6 +355,8 @@ def test_the_command_line_says_what_is_missing(course, celeba, tmp_path, monkeyp
     assert code == 1 and "TF_CONFIG is not set" in output
     code, output = course(*words, "--devices", 2)
     assert code == 2 and "--strategy mirrored" in output
+    code, output = course(*words, "--strategy", "mirrored", "--xla")
+    assert code == 2 and "one device" in output
     assert not (tmp_path / "run").exists()
 
 

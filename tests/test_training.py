@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.eager import context
 
-from helpers import datasets, losses, networks, training
+from helpers import datasets, distribute, losses, networks, training
 from helpers.training import RECIPES, Models, Run, Settings
 
 SIZE = 32
@@ -296,6 +296,27 @@ def test_xla_compiles_the_whole_step_and_computes_the_same(network, images):
         assert set(plain) == set(compiled)
         for name, value in plain.items():
             assert float(compiled[name]) == pytest.approx(float(value), rel=1e-3), name
+
+
+def test_steps_are_compiled_by_xla_on_a_gpu_alone(monkeypatch):
+    models = tiny("paper")
+    optimizers = training.make_optimizers(models, RECIPES["paper"])
+
+    def compiled():
+        step = training.make_train_step(models, optimizers, RECIPES["paper"])
+        average = training.make_average(list(models), list(models))
+        return {bool(function._jit_compile) for function in (step, average)}
+
+    assert compiled() == {False}
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
+    assert compiled() == {True}
+
+
+def test_xla_is_refused_in_a_team(split, tmp_path):
+    team = distribute.Team(strategy=object())
+    with pytest.raises(training.TrainingError, match="one device"):
+        Run(tmp_path / "run", settings(), split, dtype="float32", team=team, xla=True)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.usefixtures("eagerly")
