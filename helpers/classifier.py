@@ -335,6 +335,7 @@ def train(
     columns = everything.columns
     build = CLASSIFIERS[network]
     model = build(size, len(columns), width, dtype=training.pick_dtype())
+    half = training.in_float16(model)
     average = build(size, len(columns), width)
     training.copy_weights(model, average)
     steps = epochs * -(-len(chosen.items) // batch)
@@ -353,8 +354,8 @@ def train(
             logits, _ = model(augment(images), training=True)
             loss = tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
             loss = tf.reduce_mean(loss * tf.where(labels > 0.5, with_, without))
-        gradients = tape.gradient(loss, model.trainable_variables)
-        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        found = training.gradients(tape, loss, model.trainable_variables, half)
+        optimizer.apply_gradients(zip(found, model.trainable_variables, strict=True))
         return loss
 
     with tqdm(total=steps, desc="training the classifier", disable=not progress) as bar:

@@ -65,6 +65,29 @@ def test_each_update_reaches_its_own_network_alone(network, images):
         assert any(abs(np.asarray(g)).max() > 0 for g, _ in update)
 
 
+def test_a_gradient_too_small_for_float16_arrives():
+    weight = tf.Variable(1.0)
+    with tf.GradientTape(persistent=True) as tape:
+        loss = 1e-8 * tf.cast(tf.cast(weight, tf.float16), tf.float32)
+    assert float(tape.gradient(loss, weight)) == 0
+    assert float(training.gradients(tape, loss, weight, half=True)) == pytest.approx(1e-8, rel=0.1)
+    assert float(training.gradients(tape, loss, [[weight]], half=True)[0][0]) > 0
+    assert float(training.gradients(tape, loss, weight, half=False)) == 0
+
+
+@pytest.mark.parametrize("network", networks.NETWORKS)
+def test_float16_alone_scales_its_losses_in_all_three_updates(network, images, monkeypatch):
+    monkeypatch.setattr(training, "LOSS_SCALE", float("inf"))  # who uses it can't be finite
+    width = 4 if network == "attention" else None
+    for dtype in ("mixed_bfloat16", "mixed_float16"):
+        models = training.build_models(network, SIZE, width=width, dtype=dtype)
+        recorders, _ = step_eagerly(models, RECIPES[network], images)
+        for recorder in recorders:
+            finite = [np.isfinite(g).all() for ((*pairs,),) in [recorder.seen] for g, _ in pairs]
+            assert all(finite) == (dtype == "mixed_bfloat16")
+            assert any(finite) == (dtype == "mixed_bfloat16")
+
+
 @pytest.mark.usefixtures("eagerly")
 def test_the_papers_generator_loss_sends_nothing_to_the_other_two(images):
     """The dual path runs through the other generator, but its weights must not hear of it."""
