@@ -8,6 +8,7 @@ import atexit
 import contextlib
 import difflib
 import functools
+import gc
 import hashlib
 import itertools
 import multiprocessing
@@ -298,7 +299,8 @@ def _open_celeba(folder: Path, table_path: Path, attribute: str, seed: int) -> S
             f"{folder} has the attribute file but not the photos: put the folder "
             f"img_align_celeba beside {table_path.name}."
         )
-    there = set(os.listdir(photos))
+    # To list paths takes a third of the time of making one from each name.
+    there = {path.name: path for path in photos.iterdir()}
     official = _read_pairs(folder, "list_eval_partition")
     identity = _read_pairs(folder, "identity_CelebA")
     split = _empty_split(column_name(attribute), str(folder), "CelebA")
@@ -314,7 +316,7 @@ def _open_celeba(folder: Path, table_path: Path, attribute: str, seed: int) -> S
                 "(train), 1 (validation) and 2 (test)."
             )
         part = PARTS[int(number)] if number else part_of(identity.get(name, name), seed)
-        split.items[part, SIDES[int(has)]].append(photos / name)
+        split.items[part, SIDES[int(has)]].append(there[name])
     if not any(split.items.values()):
         raise DataError(
             f"None of the {len(table.photos)} photos that {table_path} names is in {photos}; the "
@@ -524,7 +526,7 @@ def open_split(
     if str(data) == DRAWN:
         return _open_drawn(attribute, seed, images)
     folder = Path(os.path.expanduser(data))
-    with explained(folder):
+    with explained(folder), _nothing_collected():
         split = _open_folder(folder, attribute, seed)
     for side in SIDES:
         if not split.items[need, side]:
@@ -534,6 +536,18 @@ def open_split(
                 "Both sides are needed: choose another attribute or add photos."
             )
     return split
+
+
+@contextlib.contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """Keep Python from looking for garbage: among many new objects, a quarter of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _open_folder(folder: Path, attribute: str, seed: int) -> Split:
@@ -885,7 +899,8 @@ def pair_stream(
         processes = 0
 
     def positions() -> Iterator[list]:
-        pairs = _Pairs(split, part, seed)
+        with _nothing_collected():
+            pairs = _Pairs(split, part, seed)
         for first in itertools.count(start * batch + index * rows, batch):
             if _ending.is_set():
                 return
