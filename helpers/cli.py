@@ -219,7 +219,8 @@ def train(
         bool | None,
         typer.Option(
             help="Let XLA compile the train step: its first one takes a minute, the others a small "
-            "part of their time on a GPU, and longer on a processor. \\[default: on one GPU]",
+            "part of their time on a GPU, and longer on a processor. \\[default: on one GPU, if it "
+            "isn't told to make few steps]",
         ),
     ] = None,
 ) -> None:
@@ -259,6 +260,8 @@ def train(
         team = distribute.multiworker(say)
     else:
         team = distribute.ALONE
+    if xla is None:
+        xla = training.pick_xla(steps) and not strategy
     training_run = training.Run(out, settings, opened, start=start, team=team, xla=xla)
     if not team.chief:
         say(f"Follows the chief, {team.workers[0]}, who alone writes.")

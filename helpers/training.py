@@ -303,7 +303,7 @@ def make_train_step(
     region: np.ndarray | None = None,
     *,
     frozen: bool = False,
-    xla: bool | None = None,
+    xla: bool = False,
 ) -> Callable[..., dict[str, tf.Tensor]]:
     """Return the compiled step ``(without, with, seed) -> losses`` with its three updates.
 
@@ -314,10 +314,8 @@ def make_train_step(
     A fourth argument, (2, batch), says of both directions where the other image is the true edit,
     and a fifth the style of each image with, for a generator_add that knows styles: what
     `pair_stream` tells. If `frozen`, only the discriminator learns. With `xla`, XLA compiles the
-    whole step: it draws other random numbers from the same seeds, and rounds otherwise. None leaves
-    that to `pick_xla`.
+    whole step: it draws other random numbers from the same seeds, and rounds otherwise.
     """
-    xla = pick_xla() if xla is None else xla
     setup.run_graphs_as_written()
     generator_add, generator_remove, discriminator = models
     half = in_float16(discriminator)
@@ -431,10 +429,9 @@ def copy_weights(source: keras.Model, target: keras.Model) -> None:
 
 
 def make_average(
-    averaged: list[keras.Model], models: list[keras.Model], *, xla: bool | None = None
+    averaged: list[keras.Model], models: list[keras.Model], *, xla: bool = False
 ) -> Callable:
     """Return the compiled step ``(decay) -> None`` that moves the averages to the models."""
-    xla = pick_xla() if xla is None else xla
     pairs = [
         (average, current)
         for a, m in zip(averaged, models, strict=True)
@@ -515,12 +512,14 @@ def pick_dtype() -> str:
     return "mixed_bfloat16" if flags & {"amx_bf16", "avx512_bf16"} else "float32"
 
 
-def pick_xla() -> bool:
-    """Return whether XLA is to compile train steps: on a GPU, where a step takes it a ninth.
+def pick_xla(steps: int | None = None) -> bool:
+    """Return whether XLA should compile the step of a training of so many steps (None: many).
 
-    On a processor it is the slower way, by half, and its first call takes a minute.
+    On a GPU a step then takes a ninth of the time, but the first one half a minute more, which some
+    500 steps make good for. On a processor it is slower by half, and the first takes a minute.
     """
-    return bool(tf.config.list_physical_devices("GPU"))
+    gpus = tf.config.list_physical_devices("GPU")
+    return bool(gpus) and (steps is None or steps >= 500)
 
 
 class Run:
@@ -546,8 +545,9 @@ class Run:
     team : distribute.Team
         Who trains together. The folder is the chief's: only it reads and writes there, and the
         other workers begin with what it read.
-    xla : bool or None
-        Whether XLA compiles the train step; None for what `pick_xla` says, but not in a team.
+    xla : bool
+        Whether XLA compiles the train step, as `pick_xla` advises. It can't in a team, whose
+        replicas meet inside the step.
 
     Raises
     ------
@@ -568,11 +568,10 @@ class Run:
         dtype: str | None = None,
         start: Path | None = None,
         team: distribute.Team = distribute.ALONE,
-        xla: bool | None = None,
+        xla: bool = False,
     ):
         self.folder, self.settings, self.split, self.team = folder, settings, split, team
-        # The replicas of a team meet inside the step, where XLA can't follow.
-        self.xla = xla if xla is not None else pick_xla() and not team.strategy
+        self.xla = xla
         if settings.size % 8 or settings.size < 32:
             raise TrainingError(
                 f"The networks halve the image again and again: give a --size from 32 on that 8 "

@@ -43,7 +43,7 @@ def test_processes_give_the_batches_that_threads_do(celeba, dressed):
     split = open_split(celeba, "glasses")
     if dressed:
         split = datasets.dress(split, "add")
-    damaged = split.items["train", "without"][0]
+    damaged = Path(split.source, datasets.batch_names(split, 4)["without"][0])
     damaged.write_bytes(damaged.read_bytes()[:300])
     options = {"size": 32, "batch": 4, "tell_truth": dressed}
     streams = [datasets.pair_stream(split, **options, processes=n).take(8) for n in (0, 2)]

@@ -321,18 +321,11 @@ def test_xla_compiles_the_whole_step_and_computes_the_same(network, images):
             assert float(compiled[name]) == pytest.approx(float(value), rel=1e-3), name
 
 
-def test_steps_are_compiled_by_xla_on_a_gpu_alone(monkeypatch):
-    models = tiny("paper")
-    optimizers = training.make_optimizers(models, RECIPES["paper"])
-
-    def compiled():
-        step = training.make_train_step(models, optimizers, RECIPES["paper"])
-        average = training.make_average(list(models), list(models))
-        return {bool(function._jit_compile) for function in (step, average)}
-
-    assert compiled() == {False}
+def test_xla_is_advised_on_a_gpu_for_many_steps(monkeypatch):
+    assert not training.pick_xla()
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
-    assert compiled() == {True}
+    assert training.pick_xla() and training.pick_xla(5000)
+    assert not training.pick_xla(60)
 
 
 def test_xla_is_refused_in_a_team(split, tmp_path):
