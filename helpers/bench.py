@@ -199,7 +199,7 @@ def train(
     precisions = precisions or ("float32", "float16" if gpus else "bfloat16")
     ways = ("", ", XLA") if gpus else ("",)
     their_ways = [(norm, "") for norm in peer.NORMS]
-    if gpus:  # compiled, both norms are the same; for processors, compiling gains neither anything
+    if gpus:  # compiled as well, where both norms are the same; on a processor that takes minutes
         their_ways.append((peer.NORMS[0], ", compiled"))
 
     def ours(network, precision, way):

@@ -743,7 +743,7 @@ def to_bytes(images: np.ndarray) -> np.ndarray:
 # --- the stream -----------------------------------------------------------------------------
 
 # At most. Decoding and scaling let other threads run; the rest of Python does not, so that threads
-# gave a GPU with 16 cores a third of the photos that it could train on.
+# on 16 cores gave a GPU less than half of the photos that it could train on.
 READING_THREADS, READING_PROCESSES = 8, 16
 
 
@@ -895,7 +895,7 @@ def pair_stream(
         gpus = tf.config.list_physical_devices("GPU")
         spare = min(READING_PROCESSES, (os.cpu_count() or 1) - 1)
         processes = spare if gpus and spare > 2 else 0
-    if split.crops:  # count what they keep; to read it takes no time
+    if split.crops:  # one process counts what they keep, and threads are fast to read it
         processes = 0
 
     def positions() -> Iterator[list]:
