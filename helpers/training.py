@@ -516,7 +516,7 @@ def pick_xla(steps: int | None = None) -> bool:
     """Return whether XLA should compile the step of a training of so many steps (None: many).
 
     On a GPU a step then takes a ninth of the time, but the first one half a minute more, which some
-    500 steps make good for. On a processor it is slower by half, and the first takes a minute.
+    500 steps make good for. On a processor steps take nearly twice as long, the first a minute.
     """
     gpus = tf.config.list_physical_devices("GPU")
     return bool(gpus) and (steps is None or steps >= 500)
