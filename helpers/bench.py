@@ -156,9 +156,7 @@ def step_operations(models, recipe, batch: int) -> float:
     return 2.0 * batch * each
 
 
-def train(
-    rounds: int = 5, batch: int = 8, size: int = 128, precisions: tuple[str, ...] | None = None
-) -> dict:
+def train(rounds: int = 5, batch: int = 8, size: int = 128) -> dict:
     """Measure a train step of both networks, and the paper's in PyTorch if that is installed.
 
     On a GPU each step is also measured as XLA compiles it.
@@ -169,8 +167,6 @@ def train(
         How often each takes its turn.
     batch, size : int
         Images of each side in a step, and their side in pixels.
-    precisions : tuple of str or None
-        Of `PRECISIONS`; None for float32 and the 16 bits that this device is made for.
 
     Returns
     -------
@@ -196,7 +192,7 @@ def train(
     for gpu in gpus:
         with contextlib.suppress(RuntimeError):  # of a GPU that is in use already
             tf.config.experimental.set_memory_growth(gpu, True)  # so that PyTorch finds some
-    precisions = precisions or ("float32", "float16" if gpus else "bfloat16")
+    precisions = ("float32", "float16" if gpus else "bfloat16")
     ways = ("", ", XLA") if gpus else ("",)
     their_ways = [(norm, "") for norm in peer.NORMS]
     if gpus:  # compiled as well, where both norms are the same; on a processor that takes minutes
@@ -289,7 +285,7 @@ def train(
 def _apart(losses: dict[str, dict[str, float]]) -> float | None:
     """Return how far PyTorch's float32 losses are from ours in the first step, as a share."""
     theirs = [of for name, of in losses.items() if name.startswith("PyTorch paper float32")]
-    ours = losses.get("paper float32", {})
+    ours = losses["paper float32"]
     apart = [abs(each[name] / ours[name] - 1) for each in theirs for name in ours]
     if apart and not max(apart) <= SAME:
         raise BenchError(

@@ -418,10 +418,11 @@ def draw_ahead(split: Split, size: int, cache: Path) -> None:
         print(f"The faces are drawn anew whenever they are needed: {explain(error)}")
         return
     jobs = ((folder, size, missing[start::64]) for start in range(64))
-    # Ctrl-C is for this process; the others would each print where they were.
-    quiet = {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_IGN)}
     try:
-        with ProcessPoolExecutor(**quiet) as pool, tqdm(total=len(missing), desc="drawing") as bar:
+        with (
+            ProcessPoolExecutor(initializer=_attend) as pool,
+            tqdm(total=len(missing), desc="drawing") as bar,
+        ):
             for done in pool.map(_draw_some, jobs):
                 bar.update(done)
     except BrokenProcessPool as error:
@@ -991,7 +992,10 @@ def _pool(processes: int) -> ProcessPoolExecutor:
 
 
 def _attend() -> None:
-    """Leave Ctrl-C to the process that asked for this one, and end when it does, even if killed."""
+    """Leave Ctrl-C to the process that asked for this one, and end when it does, even if killed.
+
+    Of Ctrl-C each would print where it was.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     asked = multiprocessing.parent_process()
     threading.Thread(target=lambda: (asked.join(), os._exit(1)), daemon=True).start()
