@@ -171,10 +171,23 @@ def train(
         int | None, typer.Option(min=4, help="Narrows the attention network. \\[default: 24]")
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Train until so many steps.")] = None,
-    minutes: Annotated[
-        float | None, typer.Option(min=0.01, help="Train so long from now. \\[default: 45]")
+    epochs: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01,
+            help="Train until every photo with was seen so often. \\[default of paper: 100]",
+        ),
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Images of each side in a step.")] = 4,
+    minutes: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="Train so long from now. \\[default of attention: 45]"),
+    ] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Images of each side in a step. \\[default: paper 5, attention 4]"
+        ),
+    ] = None,
     images: Annotated[int, typer.Option(min=8, help="Drawn faces of each side.")] = 1000,
     seed: SeedOption = 0,
     start: Annotated[
@@ -191,7 +204,12 @@ def train(
             "the generator of that direction is meant to be used. \\[default: draw nothing]",
         ),
     ] = None,
-    preview_every: Annotated[int, typer.Option(min=1, help="Steps between previews.")] = 100,
+    preview_every: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Steps between previews. \\[default: paper an epoch, attention 100]"
+        ),
+    ] = None,
     cache: Annotated[
         float | None,
         typer.Option(
@@ -252,8 +270,8 @@ def train(
         warm_up=training.WARM_UP if start and training.holds_weights_alone(start) else 0,
         dress=dress and dress.value,
     )
-    if steps is None and minutes is None:
-        minutes = 45
+    if steps is None and epochs is None and minutes is None:
+        epochs, minutes = (100, None) if network is Network.paper else (None, 45)
     if strategy is Strategy.mirrored:
         team = distribute.mirrored(devices)
     elif strategy is Strategy.multiworker:
@@ -263,13 +281,17 @@ def train(
     if xla is None:
         xla = training.pick_xla(steps) and not strategy
     training_run = training.Run(out, settings, opened, start=start, team=team, xla=xla)
+    if epochs is not None:
+        steps = training_run.steps_of(epochs)
+    if preview_every is None:
+        preview_every = training_run.steps_of(1) if network is Network.paper else 100
     if not team.chief:
         say(f"Follows the chief, {team.workers[0]}, who alone writes.")
         training_run.train(steps=steps, minutes=minutes, cache=CACHE)
         report_unreadable(opened)
         say(f"Step {training_run.step}.")
         return
-    for part, without, with_ in opened.table():
+    for part, without, with_ in training_run.split.table():
         say(f"{part:>10}: {without} without, {with_} with {opened.attribute}")
     going_on = f", going on from step {training_run.step}" if training_run.step else ""
     among = f", shared among {team.replicas} replicas" if team.replicas > 1 else ""

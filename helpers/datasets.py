@@ -782,16 +782,26 @@ def confounders_of(split: Split) -> list[str]:
     return [name for name in CONFOUNDERS if name in columns and name not in apart]
 
 
+def balanced(split: Split, seed: int = 0) -> Split:
+    """Return the split with as many training photos on one side as on the other, by chance."""
+    items = dict(split.items)
+    count = min(split.count("train", side) for side in SIDES)
+    for number, side in enumerate(SIDES):
+        kept = np.random.default_rng([seed, number]).permutation(split.count("train", side))[:count]
+        items["train", side] = [items["train", side][place] for place in sorted(kept)]
+    return replace(split, items=items)
+
+
 class _Pairs:
     """What is read at each position: ``(place, mirrored)`` in "without" and in "with".
 
-    "with" is shuffled; beside each goes somebody without who shares the `CONFOUNDERS`, or as many
-    of them, from the first on, as anybody does. Where the data knows none, it is whoever comes next
-    in a shuffle of their own. Beside a `Dressed` photo goes that photo, mirrored or not; where
-    there are such and others, they take turns.
+    "with" is shuffled; beside each goes, if they are `matched`, somebody without who shares the
+    `CONFOUNDERS`, or as many of them, from the first on, as anybody does. Else, and where the data
+    knows none, it is whoever comes next in a shuffle of their own. Beside a `Dressed` photo goes
+    that photo, mirrored or not; where there are such and others, they take turns.
     """
 
-    def __init__(self, split: Split, part: str, seed: int):
+    def __init__(self, split: Split, part: str, seed: int, matched: bool = True):
         without, with_ = (split.items[part, side] for side in SIDES)
         self.seed, self.without = seed, _Order(len(without), seed, 0)
         dressed = {place: item for place, item in enumerate(with_) if isinstance(item, Dressed)}
@@ -803,7 +813,7 @@ class _Pairs:
         self.orders = [_Order(len(places), seed, 1) for places in self.kinds]
         self.partners: dict[int, list[int] | None] = {}
         shared = confounders_of(split)
-        if shared and others:
+        if matched and shared and others:
             of_without, of_others = (
                 list(map(tuple, split.known.of(items, shared).tolist()))
                 for items in (without, [with_[place] for place in others])
@@ -839,6 +849,7 @@ def pair_stream(
     start: int = 0,
     part: str = "train",
     flip: bool = True,
+    matched: bool = True,
     cache: Path | None = None,
     share: tuple[int, int] = (0, 1),
     tell_truth: bool = False,
@@ -862,6 +873,8 @@ def pair_stream(
         How many batches to pass over, to go on after a break.
     flip : bool
         Mirror every second image.
+    matched : bool
+        Whether people who share the `CONFOUNDERS` go together.
     share : tuple of two int
         Which of how many equal shares of each batch to read, for one of several machines.
     tell_truth : bool
@@ -901,7 +914,7 @@ def pair_stream(
 
     def positions() -> Iterator[list]:
         with _nothing_collected():
-            pairs = _Pairs(split, part, seed)
+            pairs = _Pairs(split, part, seed, matched)
         for first in itertools.count(start * batch + index * rows, batch):
             if _ending.is_set():
                 return
@@ -1046,10 +1059,16 @@ def check_readable(split: Split, part: str = "train") -> None:
 
 
 def batch_names(
-    split: Split, batch: int, *, seed: int = 0, step: int = 0, part: str = "train"
+    split: Split,
+    batch: int,
+    *,
+    seed: int = 0,
+    step: int = 0,
+    part: str = "train",
+    matched: bool = True,
 ) -> dict[str, list[str]]:
     """Return the names of both sides' photos in the batch that `pair_stream` gives at a step."""
-    pairs = _Pairs(split, part, seed)
+    pairs = _Pairs(split, part, seed, matched)
     chosen = [pairs(position) for position in range(step * batch, (step + 1) * batch)]
     names = {}
     for side, places in zip(SIDES, zip(*chosen, strict=True), strict=True):

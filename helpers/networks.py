@@ -19,6 +19,11 @@ from keras import layers, ops
 GENERATED, REAL_WITH, REAL_WITHOUT = 0, 1, 2
 
 LEAK = 0.2
+# The original never scaled its photos: its networks saw pixels of 0..255, and its residual spoke in
+# gray levels. At the start that is about 0.2 of a level, so an edit is the photo itself, and the
+# discriminator learns what glasses are before anything is put on. Without this unit the first
+# residual is 25 levels of noise, a step of Adam moves it 127.5 times too far, and nothing ever is.
+LEVELS = 127.5  # in a step of 1 on [-1, 1]
 
 
 @keras.saving.register_keras_serializable("inverter")
@@ -212,16 +217,17 @@ def paper_generator(size: int = 128, name: str = "generator", dtype="float32") -
     Returns
     -------
     keras.Model
-        (batch, size, size, 3) in [-1, 1] to an unbounded residual of the same shape.
+        (batch, size, size, 3) in [-1, 1] to an unbounded residual of the same shape. Inside, both
+        are in gray levels, as in the original.
 
     Source: Shen and Liu, "Learning Residual Images for Face Attribute Manipulation", CVPR 2017,
     Table 1, with the strides that the report's code used (its table prints stride 1 for the
     deconvolutions, which would end at 32 x 32) and a linear last layer.
     """
     image = keras.Input((size, size, 3), name="image")
-    x = image
+    x = _to_levels(image)
     for block, (filters, kernel, stride) in enumerate([(64, 5, 1), (128, 4, 2), (256, 4, 2)], 1):
-        x = _convolution(filters, kernel, stride, f"conv{block}", dtype)(x)
+        x = _paper_convolution(filters, kernel, stride, block, dtype)(x)
         x = _normalize_and_leak(x, f"conv{block}", dtype, fused=True)
     for block, filters in enumerate([128, 64], 1):
         x = layers.Conv2DTranspose(
@@ -235,8 +241,19 @@ def paper_generator(size: int = 128, name: str = "generator", dtype="float32") -
         )(x)
         x = _normalize_and_leak(x, f"deconv{block}", dtype, fused=True)
     x = _convolution(3, 4, 1, "to_residual", dtype)(x)
-    residual = layers.Activation("linear", name="residual", dtype="float32")(x)
+    residual = layers.Rescaling(1 / LEVELS, name="residual", dtype="float32")(x)
     return keras.Model(image, residual, name=name)
+
+
+def _to_levels(image):
+    """Return pixels of 0..255, as the original's networks saw them: zero padding is black then."""
+    return layers.Rescaling(LEVELS, LEVELS, name="levels", dtype="float32")(image)
+
+
+def _paper_convolution(filters: int, kernel: int, stride: int, block: int, dtype):
+    # In 16 bits the first would round away what an edit changes, while that is below a level.
+    dtype = "float32" if block == 1 else dtype
+    return _convolution(filters, kernel, stride, f"conv{block}", dtype)
 
 
 def paper_discriminator(
@@ -254,9 +271,9 @@ def paper_discriminator(
         convolution's output before its norm.
     """
     image = keras.Input((size, size, 3), name="image")
-    x = image
+    x = _to_levels(image)
     for block, filters in enumerate([64, 128, 256, 512, 1024], 1):
-        x = _convolution(filters, 4, 2, f"conv{block}", dtype)(x)
+        x = _paper_convolution(filters, 4, 2, block, dtype)(x)
         if block == 3:
             phi = x
         x = _normalize_and_leak(x, f"conv{block}", dtype, fused=True)
@@ -443,6 +460,9 @@ DISCRIMINATORS: dict[str, Callable[..., keras.Model]] = {
     "attention": attention_discriminator,
 }
 NETWORKS = tuple(GENERATORS)
+# Counts the changes after which a network's weights mean something else: 2 of the paper's speaks in
+# gray levels. Files say which they hold, and 1 where they say nothing.
+REVISIONS = {"paper": 2, "attention": 1}
 
 
 def multiply_accumulates(model: keras.Model) -> int:

@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import math
 import shutil
 import signal
 import threading
@@ -66,11 +67,29 @@ class Recipe:
     discriminator_rate: float = 2e-4
     beta_1: float = 0.9
     beta_2: float = 0.999
+    epsilon: float = 1e-7
+    batch: int = 4  # images a side
+    average: float = 0.999  # decay of the averaged generators; 0 to keep the last ones
+    clip: bool = True  # the edits that the networks see, to [-1, 1]
+    mirror: bool = True  # every second photo
+    matched: bool = True  # people on both sides are alike in what else the data knows
+    balanced: bool = False  # as many photos without as with
 
 
 RECIPES = {
-    # The original's alpha of 5e-5 was for pixels of 0..255; on [-1, 1] it is 127.5 times that.
-    "paper": Recipe(pixel=6.4e-3, perceptual=5e-6, reduction="sum"),
+    # As the original trained. Its alpha of 5e-5 was for gray levels; on [-1, 1] it is this.
+    "paper": Recipe(
+        pixel=5e-5 * networks.LEVELS,
+        perceptual=5e-6,
+        reduction="sum",
+        epsilon=1e-8,
+        batch=5,
+        average=0.0,
+        clip=False,
+        mirror=False,
+        matched=False,
+        balanced=True,
+    ),
     "attention": Recipe(
         dual=0.5,
         pixel=6.0,
@@ -134,9 +153,10 @@ def build_models(
     )
 
 
-def edit(image: tf.Tensor, residual: tf.Tensor) -> tf.Tensor:
-    """Return the edited image: the sum, kept in [-1, 1]."""
-    return tf.clip_by_value(image + residual, -1.0, 1.0)
+def edit(image: tf.Tensor, residual: tf.Tensor, clip: bool = True) -> tf.Tensor:
+    """Return the edited image: the sum, kept in [-1, 1] if `clip`."""
+    edited = image + residual
+    return tf.clip_by_value(edited, -1.0, 1.0) if clip else edited
 
 
 def augment(images: tf.Tensor, seed: tf.Tensor, groups: int = 1) -> tf.Tensor:
@@ -192,7 +212,10 @@ def make_optimizers(models: Models, recipe: Recipe) -> Optimizers:
     """Return three Adams that already hold their slots, so that a checkpoint can fill them."""
     rates = (recipe.learning_rate, recipe.learning_rate, recipe.discriminator_rate)
     optimizers = Optimizers(
-        *(keras.optimizers.Adam(rate, recipe.beta_1, recipe.beta_2) for rate in rates)
+        *(
+            keras.optimizers.Adam(rate, recipe.beta_1, recipe.beta_2, recipe.epsilon)
+            for rate in rates
+        )
     )
     for optimizer, model in zip(optimizers, models, strict=True):
         optimizer.build(model.trainable_variables)
@@ -252,7 +275,7 @@ def direction_losses(
         What the edits should be, and for each image 1 where that is known and 0 elsewhere.
     """
     see = (lambda x, k: augment(x, seed + k)) if recipe.augment else (lambda x, k: x)
-    edited = edit(image, residual)
+    edited = edit(image, residual, recipe.clip)
     # One pass over the edit and the way back: half the calls, the same values.
     seen = [see(edited, 0)] + ([] if back is None else [see(back, 1)])
     logits, phi = discriminator(tf.concat(seen, axis=0), training=False)
@@ -334,7 +357,8 @@ def make_train_step(
         return augment(images, seed, groups) if recipe.augment else images
 
     def update_discriminator(without, with_, of_without, of_with, seed):
-        added, removed = edit(without, of_without[0]), edit(with_, of_with[0])
+        added = edit(without, of_without[0], recipe.clip)
+        removed = edit(with_, of_with[0], recipe.clip)
         everything = tf.concat([with_, without, added, removed], axis=0)
         with tf.GradientTape() as tape:
             logits, _ = discriminator(see(everything, seed, groups=4), training=True)
@@ -344,14 +368,14 @@ def make_train_step(
         return loss
 
     def edited_back(way, residual, seed):
-        edited = edit(way.image, residual)
+        edited = edit(way.image, residual, recipe.clip)
         if recipe.cycle_noise:
             noise = distribute.own_rows(
                 lambda rows: tf.random.stateless_normal((rows, *way.image.shape[1:]), seed),
                 tf.shape(way.image)[0],
             )
             edited += recipe.cycle_noise * noise
-        return edit(edited, way.run_back(edited, training=True)[0])
+        return edit(edited, way.run_back(edited, training=True)[0], recipe.clip)
 
     def terms_of(way, of_image, seed):
         residual, mask = of_image
@@ -372,13 +396,20 @@ def make_train_step(
         )
 
     def separate_step(add, remove, seeds):
-        of_without, of_with = (way.run(way.image, training=True) for way in (add, remove))
-        loss = update_discriminator(add.image, remove.image, of_without, of_with, seeds[0])
-        both = {}
-        for direction, way, key in (("add", add, seeds[1]), ("remove", remove, seeds[2])):
-            variables = getattr(models, f"generator_{direction}").trainable_variables
+        tapes, edits = [], []
+        for way in (add, remove):
             with tf.GradientTape() as tape:
-                both[direction] = terms_of(way, way.run(way.image, training=True), key)
+                edits.append(way.run(way.image, training=True))
+            tapes.append(tape)
+        loss = update_discriminator(add.image, remove.image, *edits, seeds[0])
+        both = {}
+        for direction, way, tape, of_image, key in zip(
+            DIRECTIONS, (add, remove), tapes, edits, (seeds[1], seeds[2]), strict=True
+        ):
+            variables = getattr(models, f"generator_{direction}").trainable_variables
+            # Nothing has changed this generator since it made its edits, so they serve here too.
+            with tape:
+                both[direction] = terms_of(way, of_image, key)
                 total = distribute.share(sum(both[direction].values()))
             if not frozen:
                 update(getattr(optimizers, f"generator_{direction}"), tape, total, variables)
@@ -462,13 +493,24 @@ class Settings:
     network: str = "attention"
     size: int = 128
     width: int | None = None
-    batch: int = 4
+    batch: int | None = None  # None, here and in `average`: as the recipe says
     seed: int = 0
     images: int = 1000  # drawn faces a side
-    average: float = 0.999  # decay of the averaged generators
+    average: float | None = None  # decay of the averaged generators
     start: str | None = None  # the run, or the weights, whose networks this one began with
     warm_up: int = 0  # steps in which only the discriminator learns
     dress: str | None = None  # drawn hats or glasses on photos, to learn to "add" or to "remove"
+    revision: int | None = None  # of the network; None: today's
+
+    def __post_init__(self):
+        recipe = RECIPES[self.network]
+        for name, value in (
+            ("batch", recipe.batch),
+            ("average", recipe.average),
+            ("revision", networks.REVISIONS[self.network]),
+        ):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
 
     def styles(self) -> tuple[str, ...]:
         """Return what one may choose of what generator_add draws: it learns that from pairs."""
@@ -479,8 +521,8 @@ class Settings:
     def from_json(cls, text: str | bytes, where: Path) -> "Settings":
         """Return the settings that `to_json` wrote; `where` is for the message if it is damaged."""
         try:
-            return cls(**json.loads(text))
-        except (ValueError, TypeError) as error:
+            return cls(**({"revision": 1} | json.loads(text)))
+        except (ValueError, TypeError, KeyError) as error:
             raise TrainingError(
                 f"{where} does not hold the settings of a run: {error}. "
                 "Put it back as it was, or choose another --out."
@@ -632,7 +674,9 @@ class Run:
         self.recipe, self.dtype = RECIPES[settings.network], dtype
         if settings.dress:
             drawn = ADD_DRAWN if settings.dress == "add" else REMOVE_DRAWN
-            self.recipe = dataclasses.replace(self.recipe, **drawn)
+            self.recipe = dataclasses.replace(self.recipe, balanced=False, **drawn)
+        if self.recipe.balanced:
+            self.split = datasets.balanced(self.split, settings.seed)
         self.styles = settings.styles()
         options = {"width": settings.width, "seed": settings.seed, "styles": len(self.styles)}
         with self.team.scope():
@@ -684,6 +728,10 @@ class Run:
     def step(self) -> int:
         return int(self._step.numpy())
 
+    def steps_of(self, epochs: float) -> int:
+        """Return after how many steps each training photo with was read so often."""
+        return math.ceil(epochs * self.split.count("train", "with") / self.settings.batch)
+
     @property
     def seconds(self) -> float:
         """Seconds spent in training, over all sessions."""
@@ -694,6 +742,7 @@ class Run:
         if path.is_file():
             with explained(path):
                 before = Settings.from_json(path.read_bytes(), path)
+            check_revision(dataclasses.asdict(before), path)
             if differences := self.settings.differences(before):
                 raise TrainingError(
                     f"{self.folder} holds a run with other settings: {'; '.join(differences)}. "
@@ -855,6 +904,8 @@ class Run:
             settings.batch,
             seed=settings.seed,
             start=self.step,
+            flip=self.recipe.mirror,
+            matched=self.recipe.matched,
             cache=cache,
             share=(self.team.index, len(self.team.workers)),
             tell_truth=bool(settings.dress),
@@ -880,7 +931,11 @@ class Run:
         if name is None:
             return
         batch = datasets.batch_names(
-            self.split, self.settings.batch, seed=self.settings.seed, step=step
+            self.split,
+            self.settings.batch,
+            seed=self.settings.seed,
+            step=step,
+            matched=self.recipe.matched,
         )
         photos = "; ".join(f"{side}: {', '.join(names)}" for side, names in batch.items())
         raise TrainingError(
@@ -955,6 +1010,7 @@ class Run:
             "attribute": datasets.short_name(self.settings.attribute),
             "direction": direction,
             "network": self.settings.network,
+            "revision": self.settings.revision,
             "size": self.settings.size,
             "width": self.settings.width,
             **({"styles": self.styles} if self.styles and direction == "add" else {}),
@@ -1076,6 +1132,17 @@ def _advance(bar, elapsed: float, minutes: float | None, report: dict[str, float
 # --- weights on disk ------------------------------------------------------------------------
 
 
+def check_revision(told: dict, path: Path) -> None:
+    """Raise a TrainingError if a file tells of a network that has changed since it was made."""
+    network, revision = told["network"], told.get("revision", 1)
+    if revision != networks.REVISIONS[network]:
+        raise TrainingError(
+            f"{path} was made with revision {revision} of the {network} networks, and this course "
+            f"has {networks.REVISIONS[network]}: the same numbers mean something else now. Train "
+            "anew, in another --out."
+        )
+
+
 def save_generator(path: Path, generator: keras.Model, card: dict) -> None:
     """Write a generator's weights as float16, with its card, to one .npz file, whole or not."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -1175,6 +1242,7 @@ def load_network(path: Path) -> tuple[keras.Model, dict]:
     """
     try:
         card, arrays = read_weights(path)
+        check_revision(card, path)
         options = {"size": card["size"], "name": f"generator_{card['direction']}"}
         if card.get("width"):
             options["width"] = card["width"]
@@ -1182,6 +1250,8 @@ def load_network(path: Path) -> tuple[keras.Model, dict]:
             options["styles"] = len(card["styles"])
         generator = networks.GENERATORS[card["network"]](**options)
         generator.set_weights(arrays)
+    except TrainingError:
+        raise
     except FileNotFoundError as error:
         raise TrainingError(
             f"There are no weights at {path}. Train them (python3 course.py train --help) or "

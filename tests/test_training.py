@@ -2,12 +2,13 @@ import dataclasses
 import json
 import os
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.python.eager import context
 
-from helpers import datasets, distribute, losses, networks, training
+from helpers import datasets, distribute, faces, losses, networks, training
 from helpers.training import RECIPES, Models, Run, Settings
 
 SIZE = 32
@@ -479,3 +480,96 @@ def test_preview_shows_the_residual_at_a_fixed_range(images):
     np.testing.assert_array_equal(
         sheet[2 * SIZE : 3 * SIZE, :SIZE], datasets.to_bytes(np.clip(residual[0], -1, 1))
     )
+
+
+def original_step(generator_add, generator_remove, discriminator, adams, without, with_):
+    """One step of the 2019 project in its own units, from its formulas: pixels of 0..255."""
+    alpha = 5e-5
+    beta = 0.1 * alpha
+
+    def entropy(logits, label):
+        picked = tf.nn.log_softmax(logits)[:, label]
+        return -tf.reduce_mean(picked)
+
+    def update(adam, tape, loss, network):
+        gradients = tape.gradient(loss, network.trainable_variables)
+        adam.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
+
+    added = without + generator_add(without)
+    removed = with_ + generator_remove(with_)
+    with tf.GradientTape() as tape:
+        seen = [(with_, 1), (without, 2), (added, 0), (removed, 0)]
+        loss = sum(entropy(discriminator(images)[0], label) for images, label in seen)
+    update(adams[2], tape, loss, discriminator)
+    told = {"discriminator": loss}
+    ways = [
+        ("add", generator_add, generator_remove, adams[0], without, 1, 2),
+        ("remove", generator_remove, generator_add, adams[1], with_, 2, 1),
+    ]
+    for name, there, back, adam, photo, target, source in ways:
+        with tf.GradientTape() as tape:
+            residual = there(photo)
+            edited = photo + residual
+            logits, phi = discriminator(edited)
+            gan = entropy(logits, target)
+            dual = entropy(discriminator(edited + back(edited))[0], source)
+            pixel = alpha * tf.reduce_mean(tf.reduce_sum(tf.abs(residual), (1, 2, 3)))
+            apart = tf.abs(phi - discriminator(photo)[1])
+            perceptual = beta * tf.reduce_mean(tf.reduce_sum(apart, (1, 2, 3)))
+            loss = gan + dual + pixel + perceptual
+        update(adam, tape, loss, there)
+        told |= {f"{name}/gan": gan, f"{name}/dual": dual}
+        told |= {f"{name}/pixel": pixel, f"{name}/perceptual": perceptual}
+    return told, generator_add(without), generator_remove(with_)
+
+
+def in_levels(model):
+    """Return the same weights as a network of pixels of 0..255, as the original built it."""
+
+    def clone(layer):
+        if isinstance(layer, keras.layers.Rescaling):
+            return keras.layers.Activation("linear", name=layer.name)
+        return layer.__class__.from_config(layer.get_config())
+
+    bare = keras.models.clone_model(model, clone_function=clone)
+    bare.set_weights(model.get_weights())
+    return bare
+
+
+def test_the_papers_recipe_is_the_originals_in_its_own_units():
+    """Losses, residuals and weights of three steps: ours on [-1, 1], the original's on 0..255."""
+    size, recipe = 64, RECIPES["paper"]
+    ours = training.build_models("paper", size, seed=4)
+    theirs = Models(*map(in_levels, ours))
+    began = [model.get_weights() for model in ours]
+    step = training.make_train_step(ours, training.make_optimizers(ours, recipe), recipe)
+    adams = [keras.optimizers.Adam(2e-4, 0.9, 0.999, epsilon=1e-8) for _ in range(3)]
+    for number in range(3):
+        photos = [
+            np.stack(
+                [
+                    faces.draw_face(8 * number + 2 * i + side, size, glasses=bool(side))
+                    for i in range(4)
+                ]
+            )
+            for side in range(2)
+        ]
+        levels = [tf.constant(photo, tf.float32) for photo in photos]
+        unit = [image / 127.5 - 1 for image in levels]
+        told = step(*unit, tf.constant([0, number]))
+        expected, *residuals = original_step(*theirs, adams, *levels)
+        for name, value in expected.items():
+            assert float(told[name]) == pytest.approx(float(value), rel=1e-3), (number, name)
+        for generator, image, residual in zip(ours[:2], unit, residuals, strict=True):
+            assert 0.1 < np.abs(residual).mean() < 0.5  # a fifth of a gray level
+            apart = np.abs(127.5 * generator(image) - residual).mean()
+            assert apart < 0.02 * np.abs(residual).mean(), number
+    for first, mine, other in zip(began, ours, theirs, strict=True):
+        moved = np.concatenate(
+            [(a - b).ravel() for a, b in zip(mine.get_weights(), first, strict=True)]
+        )
+        apart = [
+            (a - b).ravel() for a, b in zip(mine.get_weights(), other.get_weights(), strict=True)
+        ]
+        # Of a bias that a norm takes away again, Adam makes steps out of rounding noise.
+        assert (np.abs(np.concatenate(apart)) < 0.1 * np.abs(moved).max()).mean() > 0.995
