@@ -151,7 +151,7 @@ def test_losses_of_a_step_by_hand(images):
     ]
     assert float(terms["dual"]) == pytest.approx(-np.log(back_probability).mean(), rel=1e-4)
     absolute = np.abs(residual.numpy()).sum((1, 2, 3)).mean()
-    assert float(terms["pixel"]) == pytest.approx(6.4e-3 * absolute, rel=1e-4)
+    assert float(terms["pixel"]) == pytest.approx(5e-5 * 127.5 * absolute, rel=1e-4)
     distance = np.abs(phi.numpy() - models.discriminator(without)[1].numpy()).sum((1, 2, 3)).mean()
     assert float(terms["perceptual"]) == pytest.approx(5e-6 * distance, rel=1e-3)
 
