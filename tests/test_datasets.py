@@ -247,6 +247,31 @@ def test_an_epoch_shows_each_photo_once_and_the_next_in_another_order(celeba):
     assert first != second
 
 
+def test_balanced_sides_are_equal_by_chance_and_only_in_training(celeba):
+    split = open_split(celeba, "glasses")
+    del split.items["train", "with"][4:]
+    equal, other = datasets.balanced(split), datasets.balanced(split, seed=1)
+    without = equal.items["train", "without"]
+    assert len(without) == 4 and set(without) < set(split.items["train", "without"])
+    assert without == datasets.balanced(split).items["train", "without"]
+    assert without != other.items["train", "without"]
+    assert equal.items["train", "with"] == split.items["train", "with"]
+    assert equal.items["test", "without"] == split.items["test", "without"]
+
+
+def test_unmatched_each_photo_without_comes_once_an_epoch_too(celeba):
+    split = datasets.balanced(open_split(celeba, "glasses"))
+    count = split.count("train", "without")
+    seen = [
+        name
+        for step in range(count)
+        for name in datasets.batch_names(split, 1, step=step, matched=False)["without"]
+    ]
+    assert len(set(seen)) == count
+    matched = [datasets.batch_names(split, 1, step=step)["without"][0] for step in range(count)]
+    assert len(set(matched)) < count
+
+
 def test_another_seed_is_another_order(celeba):
     split = open_split(celeba, "glasses")
     assert (take(split, 1)[0][0] != take(split, 1, seed=1)[0][0]).any()
