@@ -369,6 +369,12 @@ def export(
     / "web"
     / "public"
     / "models",
+    measured: Annotated[
+        Path | None,
+        typer.Option(
+            help="The report.json that evaluate wrote of these weights: the page shows its figures."
+        ),
+    ] = None,
     judge: Annotated[
         Path,
         typer.Option(
@@ -386,7 +392,9 @@ def export(
         for direction in directions:
             path = inverter.find_weights(attribute, direction, weights)
             generator, card = training.load_network(path)
-            folder = out / f"{card['attribute']}-{direction}"
+            if measured:
+                card["measured"] = exporting.read_measured(measured, card)
+            folder = out / exporting.folder_name(card)
             exporting.export_generator(generator, folder, card)
             worst = exporting.check_export(folder)
             directions.write(f"{folder}: differs from Keras by at most {worst:.5f}")
