@@ -243,6 +243,56 @@ def test_export_writes_models_that_agree_with_keras(course, weights, tmp_path):
     assert judge["data"] == "CelebA" and judge["licence"] == training.LICENCES["CelebA"]
 
 
+@pytest.fixture
+def report(tmp_path):
+    """What evaluate wrote of `weights`, as far as the page is interested."""
+    measures = {
+        "flip/classifier-a": {"value": 0.96412, "n": 620},
+        "flip/classifier-b": {"value": 0.1, "n": 620},
+        "same_person": {"value": 0.99},
+        "outside": {"value": 2.51},
+        "brightness": {"value": -1.1},
+    }
+    of = {"attribute": "glasses", "network": "attention"}
+    path = tmp_path / "report.json"
+    ways = training.DIRECTIONS
+    told = {"weights": dict.fromkeys(ways, of), "directions": dict.fromkeys(ways, measures)}
+    path.write_text(json.dumps(told))
+    return path
+
+
+@pytest.mark.slow
+def test_the_papers_generator_is_exported_beside_ours_with_its_figures(weights, report, tmp_path):
+    generator = networks.paper_generator(SIZE)
+    _, card = training.load_generator(weights / "glasses-add.npz")
+    card |= {"network": "paper", "measured": export.read_measured(report, card)}
+    folder = tmp_path / "models" / export.folder_name(card)
+    export.export_generator(generator, folder, card)
+    assert export.check_export(folder) < 1e-3
+    ours = tmp_path / "models" / export.folder_name({**card, "network": "attention"})
+    assert (folder.name, ours.name) == ("glasses-add-paper", "glasses-add")
+    (entry,) = export.write_manifest(tmp_path / "models")["models"]
+    assert entry["network"] == "paper"
+    expected = {"count": 620, "flips": 0.9641, "same_person": 0.99, "outside": 2.51}
+    assert entry["measured"] == {**expected, "brightness": -1.1}
+
+
+@pytest.mark.parametrize(
+    "card, change, words",
+    [
+        ({}, {"directions": {}}, "not a report.json"),
+        ({}, {"directions": {"add": {"same_person": {}}}}, "not a report.json"),
+        ({"network": "paper"}, {}, "network attention there, network paper here"),
+        ({"steps": 5}, {}, "steps None there, steps 5 here"),
+    ],
+)
+def test_a_report_of_something_else_gives_no_figures(report, card, change, words):
+    report.write_text(json.dumps(json.loads(report.read_text()) | change))
+    card = {"attribute": "glasses", "direction": "add", "network": "attention", **card}
+    with pytest.raises(training.TrainingError, match=words):
+        export.read_measured(report, card)
+
+
 def test_a_classifier_that_does_not_know_the_attribute_is_not_exported(tmp_path):
     model, card = classifier.load(ROOT / "weights" / "classifier-a.npz")
     with pytest.raises(training.TrainingError, match="does not know Scarf"):
