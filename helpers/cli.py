@@ -12,7 +12,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import typer
 
 from . import datasets
-from .errors import CourseError, explain, is_refusal
+from .errors import CourseError, counted, explain, is_refusal
 from .profiles import CACHE, ROOT
 
 app = typer.Typer(
@@ -76,7 +76,7 @@ def fail(text: str, code: int = 1) -> typer.Exit:
 def report_unreadable(split: datasets.Split) -> None:
     """Name what could not be read; a learner should never wonder where a photo went."""
     if split.unreadable:
-        say(f"{len(split.unreadable)} photos could not be used:")
+        say(f"{counted(len(split.unreadable), 'photo')} could not be used:")
         for name, why in list(sorted(split.unreadable.items()))[:10]:
             say(f"  {name}: {why}")
         if len(split.unreadable) > 10:

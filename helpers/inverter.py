@@ -13,6 +13,7 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from . import alignment, datasets, networks, profiles, training
+from .errors import counted
 
 WEIGHTS = profiles.ROOT / "weights"
 
@@ -155,7 +156,8 @@ def invert_files(
                 for i, residual in enumerate(inverted.residuals):
                     shown = datasets.to_bytes(np.clip(residual, -1, 1))
                     _save(out / f"{stem}-residual{i or ''}.png", shown)
-            bar.write(f"{datasets.shown(str(out / stem))}.png: {len(inverted.crops)} faces edited")
+            faces = counted(len(inverted.crops), "face")
+            bar.write(f"{datasets.shown(str(out / stem))}.png: {faces} edited")
     return failures
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from . import datasets, plots
+from .errors import counted
 from .faces import contact_sheet
 from .plots import BLUE, GRAY, ORANGE, described, displayable, png
 
@@ -58,11 +59,12 @@ def attribute_browser(
         names = [table.photos[i] for i in chosen[start : start + count]]
         counts.value = (
             f"<b>{has.sum():,}</b> with {attribute.value}, <b>{(~has).sum():,}</b> without "
-            f"({has.mean():.1%} with); {page.max:,} pages"
+            f"({has.mean():.1%} with); {counted(page.max, 'page')}"
         )
         faces, lost = _read_faces(folder / "img_align_celeba", names, size)
         note.value = f"{lost} of these can't be read." if lost else ""
-        alt = f"{len(faces)} photos {side.value} {attribute.value}, page {page.value}"
+        alt = f"{counted(len(faces), 'photo')} {side.value} {attribute.value}"
+        alt += f", page {page.value}"
         sheet.value = described(png(contact_sheet(faces, 8)), alt) if faces else ""
         company.value = described(
             png(co_occurrence(table, attribute.value)), _company(table, attribute.value)

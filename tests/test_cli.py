@@ -108,6 +108,7 @@ def test_invert_edits_a_folder_and_names_what_it_can_not(course, weights, tmp_pa
     assert edited.shape == photo.shape
     assert (edited != photo).mean() > 0.3
     assert Image.open(out / "good-glasses-add-residual.png").size == (SIZE, SIZE)
+    assert "good-glasses-add.png: 1 face edited" in text
 
 
 @pytest.mark.slow
