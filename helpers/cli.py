@@ -336,7 +336,12 @@ def invert(
     ] = None,
     strength: Annotated[float, typer.Option(min=0, max=2, help="1 is the whole residual.")] = 1.0,
     aligned: Annotated[
-        bool, typer.Option("--aligned", help="The photos are square face crops already.")
+        bool,
+        typer.Option(
+            "--aligned",
+            help="The photos are aligned as CelebA's: edit their central square, and look for no "
+            "face.",
+        ),
     ] = False,
     residual: Annotated[
         bool, typer.Option("--residual", help="Write the residual too, gray for no change.")

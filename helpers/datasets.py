@@ -39,7 +39,6 @@ SHORT_NAMES = {"glasses": "Eyeglasses", "hat": "Wearing_Hat"}
 DRAWN = "drawn"
 WORN = {"hat": "hats", "glasses": "glasses"}  # what `dress` can draw
 CELEBA_SIZE = (178, 218)  # width, height of an aligned photo
-CELEBA_TOP = 20  # the face crop is rows 20..198 of it
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 IMAGE_SUFFIXES |= {".avif", ".heic"}
 # What those names may hold. Pillow would also start Ghostscript for an EPS that is named .jpg.
@@ -582,14 +581,25 @@ def _empty_split(attribute: str, source: str, origin: str) -> Split:
 # --- reading --------------------------------------------------------------------------------
 
 
-def square_crop(image: Image.Image) -> Image.Image:
-    """Return the face crop: CelebA's rows 20..198, or the central square of anything else."""
-    width, height = image.size
-    if (width, height) == CELEBA_SIZE:
-        return image.crop((0, CELEBA_TOP, width, CELEBA_TOP + width))
+def square_box(width: int, height: int) -> tuple[int, int, int, int]:
+    """Return left, top, right and bottom of a photo's central square: the face crop.
+
+    Of CelebA's 178 x 218 these are the rows 20 to 198, in which all networks learned faces.
+    """
     side = min(width, height)
     left, top = (width - side) // 2, (height - side) // 2
-    return image.crop((left, top, left + side, top + side))
+    return left, top, left + side, top + side
+
+
+def face_crop(photo: Image.Image, size: int) -> np.ndarray:
+    """Return the face crop of an aligned photo, uint8 of shape (size, size, 3)."""
+    square = square_crop(photo)
+    return np.asarray(square.resize((size, size), Image.Resampling.LANCZOS, reducing_gap=3))
+
+
+def square_crop(photo: Image.Image) -> Image.Image:
+    """Return the face crop as large as it is in the photo."""
+    return photo.crop(square_box(*photo.size))
 
 
 def open_photo(path: Path) -> Image.Image:
@@ -646,8 +656,7 @@ def read_image(item: Item, size: int, cache: Path | None = None) -> np.ndarray:
 
         photo = read_image(item.photo, size)
         return dressing.dress(photo, item.attribute, item.seed, item.style)
-    square = square_crop(open_photo(item))
-    return np.asarray(square.resize((size, size), Image.Resampling.LANCZOS, reducing_gap=3))
+    return face_crop(open_photo(item), size)
 
 
 class Crops:
