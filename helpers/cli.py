@@ -52,7 +52,8 @@ AttributeOption = Annotated[
 DataOption = Annotated[
     str | None,
     typer.Option(
-        help="CelebA's folder, a folder with with/ and without/, or the word drawn. "
+        help="CelebA's folder, as its authors, torchvision or Kaggle lay it out (photos in "
+        "img_align_celeba.zip too); a folder with with/ and without/; or the word drawn. "
         "\\[default: the folder that CELEBA_DIR names, else drawn]"
     ),
 ]

@@ -72,7 +72,7 @@ def find_judges(
     kept = out / "classifier.npz"
     if given:
         paths = given
-    elif (Path(split.source) / "list_attr_celeba.txt").is_file():
+    elif split.known:
         paths = sorted(inverter.WEIGHTS.glob("classifier-*.npz"))
     else:
         paths = [kept] if kept.is_file() else []
