@@ -367,7 +367,9 @@ def _sample_photos(folder: Path, source: str | None, count: int = 400) -> list[P
         split = datasets.open_split(source, "glasses")
         sides = zip(*(split.items["train", side] for side in datasets.SIDES), strict=False)
         for item in itertools.islice(itertools.chain.from_iterable(sides), count):
-            paths.append(Path(shutil.copy(item, folder)))
+            paths.append(folder / item.name)
+            with datasets.open_file(item) as file:
+                paths[-1].write_bytes(file.read())
         return paths
     from . import faces
 

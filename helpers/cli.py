@@ -12,7 +12,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import typer
 
 from . import datasets
-from .errors import CourseError, explain, is_refusal
+from .errors import CourseError, counted, explain, is_refusal
 from .profiles import CACHE, ROOT
 
 app = typer.Typer(
@@ -52,7 +52,8 @@ AttributeOption = Annotated[
 DataOption = Annotated[
     str | None,
     typer.Option(
-        help="CelebA's folder, a folder with with/ and without/, or the word drawn. "
+        help="CelebA's folder, as its authors, torchvision or Kaggle lay it out (photos in "
+        "img_align_celeba.zip too); a folder with with/ and without/; or the word drawn. "
         "\\[default: the folder that CELEBA_DIR names, else drawn]"
     ),
 ]
@@ -76,7 +77,7 @@ def fail(text: str, code: int = 1) -> typer.Exit:
 def report_unreadable(split: datasets.Split) -> None:
     """Name what could not be read; a learner should never wonder where a photo went."""
     if split.unreadable:
-        say(f"{len(split.unreadable)} photos could not be used:")
+        say(f"{counted(len(split.unreadable), 'photo')} could not be used:")
         for name, why in list(sorted(split.unreadable.items()))[:10]:
             say(f"  {name}: {why}")
         if len(split.unreadable) > 10:
@@ -336,7 +337,12 @@ def invert(
     ] = None,
     strength: Annotated[float, typer.Option(min=0, max=2, help="1 is the whole residual.")] = 1.0,
     aligned: Annotated[
-        bool, typer.Option("--aligned", help="The photos are square face crops already.")
+        bool,
+        typer.Option(
+            "--aligned",
+            help="The photos are aligned as CelebA's: edit their central square, and look for no "
+            "face.",
+        ),
     ] = False,
     residual: Annotated[
         bool, typer.Option("--residual", help="Write the residual too, gray for no change.")

@@ -108,6 +108,7 @@ def test_invert_edits_a_folder_and_names_what_it_can_not(course, weights, tmp_pa
     assert edited.shape == photo.shape
     assert (edited != photo).mean() > 0.3
     assert Image.open(out / "good-glasses-add-residual.png").size == (SIZE, SIZE)
+    assert "good-glasses-add.png: 1 face edited" in text
 
 
 @pytest.mark.slow
@@ -147,6 +148,37 @@ def test_an_aligned_crop_of_the_networks_size_is_edited_as_it_is(weights):
     inside = slice(4, -4)  # the paste-back feathers the border
     difference = np.abs(inverted.edited[inside, inside].astype(int) - expected[inside, inside])
     assert difference.max() <= 2
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "top", "left"),
+    [
+        (218, 178, 20, 0),  # CelebA's: the networks learned rows 20 to 198
+        (120, 161, 0, 20),
+        (161, 120, 20, 0),
+        (9, 4, 2, 0),
+        (1, 3, 0, 1),
+        (1, 1, 0, 0),
+    ],
+)
+def test_an_aligned_photo_is_edited_in_the_square_that_was_learned(
+    weights, tmp_path, height, width, top, left
+):
+    generator, _ = training.load_generator(weights / "glasses-add.npz")
+    photo = np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8)
+    Image.fromarray(photo).save(tmp_path / "p.png")
+    side = min(height, width)
+    place = slice(top, top + side), slice(left, left + side)
+    inverted = inverter.invert_photo(photo, generator, aligned=True)
+    np.testing.assert_array_equal(inverted.crops[0], datasets.read_image(tmp_path / "p.png", SIZE))
+    # As the square alone, pixel by pixel; and around it nothing changes.
+    alone = inverter.invert_photo(photo[place], generator, aligned=True)
+    np.testing.assert_array_equal(inverted.crops, alone.crops)
+    np.testing.assert_array_equal(inverted.residuals, alone.residuals)
+    np.testing.assert_array_equal(inverted.edited[place], alone.edited)
+    assert (alone.edited != photo[place]).mean() > 0.5
+    inverted.edited[place] = photo[place]
+    np.testing.assert_array_equal(inverted.edited, photo)
 
 
 def test_invert_draws_in_the_style_that_is_chosen(course, styled, tmp_path):

@@ -124,7 +124,7 @@ def test_a_one_sided_attribute(celeba):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda lines: lines[:-3], "promises 40 photos, but 37"),
+        (lambda lines: lines[:-3], "number of photos is 40 in line 1, but 37"),
         (lambda lines: [*lines[:5], lines[5][:-4], *lines[6:]], "line 6"),
         (lambda lines: [*lines[:5], lines[5].replace("1", "2"), *lines[6:]], "line 6"),
         (lambda lines: lines[1:], "line 1 should be"),
@@ -157,7 +157,7 @@ def test_unreadable_photos_are_skipped_counted_and_named(celeba, tmp_path):
 def test_nothing_half_written_is_left_behind(celeba, tmp_path):
     for photo in (celeba / "img_align_celeba").iterdir():
         photo.write_bytes(b"")
-    with pytest.raises(DataError, match="None of the 40 photos"):
+    with pytest.raises(DataError, match="None of 40 photos"):
         datasets.write_split(open_split(celeba, "glasses"), tmp_path / "to" / "out", 32)
     assert list((tmp_path / "to").iterdir()) == []
 
