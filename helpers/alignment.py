@@ -193,7 +193,7 @@ def crop_face(image: np.ndarray, transform: np.ndarray, size: int = TEMPLATE_SIZ
     it divides into; n is the number of photo pixels along its side, rounded up, so that no photo
     pixel is skipped when the crop is smaller than the face. (On a canvas: draw the photo with the
     transform at n times the size, then average blocks of n x n.) Beyond the photo's edge its
-    mirror image is read, as in CelebA's aligned photos.
+    mirror image is read, as in the photos that the course's weights learned from.
 
     Parameters
     ----------

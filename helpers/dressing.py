@@ -1,7 +1,8 @@
 """Drawn hats and glasses on real photos: pairs of one face without and with, to train on.
 
-Photos with hats are few, and the top of nearly every CelebA photo is its own reflection (the photo
-ended there), so a network that learns from them draws half a hat and its mirror image. Photos with
+Photos with hats are few, and in the subset of CelebA that the course's weights learned from, which
+was aligned again from close crops, the top of nearly every photo is its own reflection: a network
+that learns from them draws half a hat and its mirror image. Photos with
 glasses are more, but no two show the same ones, and an unpaired loss settles for a rim that wavers
 and a lens that is half tinted. The drawn hats and glasses of `helpers/accessories.py` are whole.
 Here one is put on the photo of somebody without, lit as the face is, and what it looks like goes
@@ -282,7 +283,7 @@ def _put_on_any_hat(bare: np.ndarray, hair: np.ndarray, rng) -> np.ndarray:
         _press_hair(plain, _seen_from_in_front(hat, canvas), matte, behind)
     own, through = _layer(canvas, lambda: accessories.draw_hat(canvas, person, hat))
     own = own * _cloth(rng, canvas)
-    if rng.random() < 0.65:  # photos end there, and CelebA goes on with their mirror image
+    if rng.random() < 0.65:  # close crops end there, and go on with their mirror image
         size = bare.shape[-1]
         end = int(rng.integers(3, 30) * size / FRAME)
         rows = np.arange(size)
