@@ -57,8 +57,8 @@ def locked():
 
 def asked_for():
     project = PROJECT["project"]
-    lines = project["dependencies"] + project["optional-dependencies"]["test"]
-    return [Requirement(line) for line in lines]
+    lines = [project["dependencies"], *project["optional-dependencies"].values()]
+    return [Requirement(line) for line in sum(lines, [])]
 
 
 def test_the_lock_has_hashes_and_no_addresses():
@@ -71,7 +71,7 @@ def test_the_lock_has_hashes_and_no_addresses():
 
 
 @pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
-@pytest.mark.parametrize("python", ["3.10", "3.11", "3.12"])
+@pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])
 def test_the_lock_gives_every_system_what_pyproject_asks_for(system, python):
     environment = {
         **default_environment(),
