@@ -164,6 +164,22 @@ def similarity(landmarks: np.ndarray, size: int = TEMPLATE_SIZE) -> np.ndarray:
     return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
 
 
+def from_square(box: tuple[int, int, int, int], size: int = TEMPLATE_SIZE) -> np.ndarray:
+    """Return the (2, 3) transform of a face that is aligned already: a square becomes the crop.
+
+    Parameters
+    ----------
+    box : tuple of int
+        Left, top, right and bottom of the square in the photo, the last two beyond it.
+    size : int
+        The crop's side in pixels.
+    """
+    left, top, right, _ = box
+    scale = size / (right - left)
+    # Pixel centres, as in `similarity`: the square's edges become the crop's.
+    return np.array([[scale, 0, (0.5 - left) * scale - 0.5], [0, scale, (0.5 - top) * scale - 0.5]])
+
+
 def invert(transform: np.ndarray) -> np.ndarray:
     """Return the (2, 3) transform that undoes `transform`: from the crop to the photo."""
     matrix = np.linalg.inv(transform[:, :2])

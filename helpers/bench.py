@@ -149,8 +149,9 @@ def step_operations(models, recipe, batch: int) -> float:
     generator = networks.multiply_accumulates(models.generator_add)
     discriminator = networks.multiply_accumulates(models.discriminator)
     # Both ways alike: one generator forward and back to its weights for what it gives, and the
-    # other for the way back. The discriminator's own update sees four images a pair.
-    through_generators = 12
+    # other for the way back, which learns too if both learn together. The discriminator's own
+    # update sees four images a pair.
+    through_generators = 2 * (3 + (3 if recipe.joint else 2))
     through_discriminator = 4 * 3 + 2 * (2 * 2 + bool(recipe.perceptual))
     each = through_generators * generator + through_discriminator * discriminator
     return 2.0 * batch * each
@@ -366,7 +367,9 @@ def _sample_photos(folder: Path, source: str | None, count: int = 400) -> list[P
         split = datasets.open_split(source, "glasses")
         sides = zip(*(split.items["train", side] for side in datasets.SIDES), strict=False)
         for item in itertools.islice(itertools.chain.from_iterable(sides), count):
-            paths.append(Path(shutil.copy(item, folder)))
+            paths.append(folder / item.name)
+            with datasets.open_file(item) as file:
+                paths[-1].write_bytes(file.read())
         return paths
     from . import faces
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from . import datasets, setup
-from .errors import CourseError, explain, is_refusal
+from .errors import CourseError, counted, explain, is_refusal
 from .profiles import CACHE, ROOT
 
 app = typer.Typer(
@@ -49,7 +49,8 @@ AttributeOption = Annotated[
 DataOption = Annotated[
     str | None,
     typer.Option(
-        help="CelebA's folder, a folder with with/ and without/, or the word drawn. "
+        help="CelebA's folder, as its authors, torchvision or Kaggle lay it out (photos in "
+        "img_align_celeba.zip too); a folder with with/ and without/; or the word drawn. "
         "\\[default: the folder that CELEBA_DIR names, else drawn]"
     ),
 ]
@@ -73,7 +74,7 @@ def fail(text: str, code: int = 1) -> typer.Exit:
 def report_unreadable(split: datasets.Split) -> None:
     """Name what could not be read; a learner should never wonder where a photo went."""
     if split.unreadable:
-        say(f"{len(split.unreadable)} photos could not be used:")
+        say(f"{counted(len(split.unreadable), 'photo')} could not be used:")
         for name, why in list(sorted(split.unreadable.items()))[:10]:
             say(f"  {name}: {why}")
         if len(split.unreadable) > 10:
@@ -334,7 +335,12 @@ def invert(
     ] = None,
     strength: Annotated[float, typer.Option(min=0, max=2, help="1 is the whole residual.")] = 1.0,
     aligned: Annotated[
-        bool, typer.Option("--aligned", help="The photos are square face crops already.")
+        bool,
+        typer.Option(
+            "--aligned",
+            help="The photos are aligned as CelebA's: edit their central square, and look for no "
+            "face.",
+        ),
     ] = False,
     residual: Annotated[
         bool, typer.Option("--residual", help="Write the residual too, gray for no change.")
@@ -368,6 +374,12 @@ def export(
     / "web"
     / "public"
     / "models",
+    measured: Annotated[
+        Path | None,
+        typer.Option(
+            help="The report.json that evaluate wrote of these weights: the page shows its figures."
+        ),
+    ] = None,
     judge: Annotated[
         Path,
         typer.Option(
@@ -386,7 +398,9 @@ def export(
         for direction in directions:
             path = inverter.find_weights(attribute, direction, weights)
             generator, card = training.load_network(path)
-            folder = out / f"{card['attribute']}-{direction}"
+            if measured:
+                card["measured"] = exporting.read_measured(measured, card)
+            folder = out / exporting.folder_name(card)
             exporting.export_generator(generator, folder, card)
             worst = exporting.check_export(folder)
             directions.write(f"{folder}: differs from Keras by at most {worst:.5f}")

@@ -1,6 +1,6 @@
 """Where the photos come from, the split by one attribute, and the stream that training reads.
 
-Three kinds of data stand behind one interface, `open_split`: CelebA in its own format, your own
+Three kinds of data stand behind one interface, `open_split`: CelebA as others hand it out, your own
 folders ``with/`` and ``without/``, and the drawn faces (the word ``drawn``). Built in notebook 01.
 """
 
@@ -10,6 +10,7 @@ import difflib
 import functools
 import gc
 import hashlib
+import io
 import itertools
 import multiprocessing
 import os
@@ -18,19 +19,20 @@ import tempfile
 import threading
 import time
 import warnings
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm.auto import tqdm
 
-from .errors import CourseError, explain
+from .errors import CourseError, counted, explain, first_line, is_refusal
 from .files import clear_unfinished, explained, folder_written_whole, write_text, written_whole
 
 PARTS = ("train", "validation", "test")
@@ -39,13 +41,13 @@ SHORT_NAMES = {"glasses": "Eyeglasses", "hat": "Wearing_Hat"}
 DRAWN = "drawn"
 WORN = {"hat": "hats", "glasses": "glasses"}  # what `dress` can draw
 CELEBA_SIZE = (178, 218)  # width, height of an aligned photo
-CELEBA_TOP = 20  # the face crop is rows 20..198 of it
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 IMAGE_SUFFIXES |= {".avif", ".heic"}
 # What those names may hold. Pillow would also start Ghostscript for an EPS that is named .jpg.
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "AVIF", "HEIF")
 MAX_PIXELS = 120_000_000  # a header can promise any size
 MAX_TABLE_BYTES = 256 << 20  # CelebA's own has 26 MB
+MAX_ARCHIVED_BYTES = 64 << 20  # of one photo; an archive can promise any size too
 # A photo that can't be read is named by us, once; Pillow would warn of each oddity in the others.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
@@ -157,7 +159,10 @@ def short_name(attribute: str) -> str:
 
 @dataclass
 class AttributeTable:
-    """CelebA's attribute file: names of photos, names of columns, and values of -1 or 1."""
+    """CelebA's attribute file: names of photos, names of columns, and values of -1 or 1.
+
+    Of a split, `photos` has the names of the files.
+    """
 
     photos: list[str]
     columns: list[str]
@@ -193,7 +198,7 @@ def read_attributes(path: Path) -> AttributeTable:
     """Read ``list_attr_celeba.txt``: a count, a header of names, then a row for each photo.
 
     Or Kaggle's form, ``list_attr_celeba.csv``: no count, a header that begins with ``image_id``,
-    and commas.
+    and commas. A file may have 0 in place of every -1.
 
     Raises
     ------
@@ -203,9 +208,9 @@ def read_attributes(path: Path) -> AttributeTable:
     lines = _read_lines(path)
     first = _words(lines[0][1]) if lines else []
     kaggle = first[:1] == ["image_id"]
-    counted = len(first) == 1 and first[0].isascii() and first[0].isdigit()
+    with_count = len(first) == 1 and first[0].isascii() and first[0].isdigit()
     header = 0 if kaggle else 1
-    if not (kaggle or counted) or len(lines) < header + 2:
+    if not (kaggle or with_count) or len(lines) < header + 2:
         raise DataError(
             f"{path} is not CelebA's attribute file: line 1 should be the number of photos, "
             "line 2 the names of the attributes, and then a row for each photo (or, in Kaggle's "
@@ -216,23 +221,33 @@ def read_attributes(path: Path) -> AttributeTable:
         twice = max(columns, key=columns.count)
         raise DataError(f"{path}, line {lines[header][0]}: the attribute {twice!r} stands twice.")
     seen, values = {}, bytearray()  # a byte for each value: of all photos there are 8 million
+    first_of = {}  # from each value to the line where it stands first
     for number, line in lines[header + 1 :]:
         name, *row = _words(line)
-        if len(row) != len(columns) or not set(row) <= {"1", "-1"}:
+        found = set(row)
+        if len(row) != len(columns) or not found <= {"1", "-1", "0"}:
             raise DataError(
-                f"{path}, line {number}: expected a file name and {len(columns)} values of "
-                f"-1 or 1, found {len(row) + 1} words: {line.strip()[:60]!r}."
+                f"{path}, line {number}: expected a file name and "
+                f"{counted(len(columns), 'value')} of -1 or 1, found "
+                f"{counted(len(row) + 1, 'word')}: {line.strip()[:60]!r}."
             )
+        for value in found.difference(first_of):
+            first_of[value] = number
         if name in seen:
             raise DataError(
                 f"{path}, line {number}: {name[:60]!r} stands in line {seen[name]} already."
             )
         seen[name] = number
         values += "".join(row).replace("-1", "0").encode()
-    if counted and first[0].lstrip("0") != str(len(seen)):
+    if with_count and first[0].lstrip("0") != str(len(seen)):
         raise DataError(
-            f"{path}: line 1 promises {first[0][:20]} photos, but {len(seen)} rows follow. "
-            "The file may be cut off; fetch it again."
+            f"{path}: the number of photos is {first[0][:20]} in line 1, but {len(seen)} by the "
+            "rows. The file may be cut off; fetch it again."
+        )
+    if {"0", "-1"} <= first_of.keys():
+        raise DataError(
+            f"{path}, line {first_of['0']}: a value of 0, where line {first_of['-1']} has -1. A "
+            "file has either -1 or 0 for what is not there."
         )
     present = np.frombuffer(values, np.uint8).reshape(len(seen), len(columns)) == ord("1")
     return AttributeTable(list(seen), columns, np.where(present, np.int8(1), np.int8(-1)))
@@ -257,9 +272,8 @@ def _words(line: str) -> list[str]:
     return line.replace(",", " ").split()
 
 
-def _read_pairs(folder: Path, name: str) -> dict[str, str]:
-    """Read a file of lines ``photo value``, in CelebA's or Kaggle's form; none if not there."""
-    path = _either(folder, name)
+def _read_pairs(path: Path | None) -> dict[str, str]:
+    """Read a file of lines ``photo value``, in CelebA's or Kaggle's form; none if there is none."""
     pairs = {}
     for number, line in _read_lines(path) if path else ():
         words = _words(line)
@@ -268,12 +282,6 @@ def _read_pairs(folder: Path, name: str) -> dict[str, str]:
         if pairs.setdefault(words[0], words[1]) != words[1]:
             raise DataError(f"{path}, line {number}: {words[0][:60]!r} had another value before.")
     return pairs
-
-
-def _either(folder: Path, name: str) -> Path | None:
-    """Return NAME.txt (CelebA's) or NAME.csv (Kaggle's), whichever is there."""
-    paths = (folder / f"{name}.txt", folder / f"{name}.csv")
-    return next((path for path in paths if path.is_file()), None)
 
 
 def part_of(group: str, seed: int = 0) -> str:
@@ -288,41 +296,175 @@ def part_of(group: str, seed: int = 0) -> str:
     return "train" if share < 0.8 else "validation" if share < 0.9 else "test"
 
 
-def _open_celeba(folder: Path, table_path: Path, attribute: str, seed: int) -> Split:
-    table = read_attributes(table_path)
+class CelebA(NamedTuple):
+    """Where the pieces of CelebA lie, below a folder; None for what is not there."""
+
+    folder: Path
+    table: Path | None
+    photos: Path | None  # a folder, or an archive
+    partition: Path | None
+    identity: Path | None
+
+    @property
+    def whole(self) -> bool:
+        """Whether all that is needed is there."""
+        return bool(self.table and self.photos)
+
+
+# What the pieces are called, by CelebA's authors and on Kaggle; the first that is there is taken.
+CELEBA_NAMES = {
+    "table": ("list_attr_celeba.txt", "list_attr_celeba.csv"),
+    "photos": ("img_align_celeba", "img_align_celeba_png", "img_align_celeba.zip"),
+    "partition": ("list_eval_partition.txt", "list_eval_partition.csv"),
+    "identity": ("identity_celeba.txt", "identity_celeba.csv"),
+}
+
+
+def find_celeba(folder: Path) -> CelebA:
+    """Find the pieces of CelebA in a folder, or in its ``celeba/``, where torchvision has them.
+
+    They lie at the top, or in the authors' Anno, Eval and Img. Capitals make no difference, because
+    some archives and systems lose them.
+    """
+    tops = (folder, *_folders_in(folder, "celeba"))
+    return max(map(_find_pieces, tops), key=lambda celeba: sum(map(bool, celeba)))
+
+
+def _find_pieces(folder: Path) -> CelebA:
+    there = _pieces_in(folder)
+
+    def find(names: tuple[str, ...]) -> Path | None:
+        for path in (there[name] for name in names if name in there):
+            usable = path.is_file() if path.suffix else path.is_dir()
+            if usable:
+                nested = path / path.name  # as Kaggle's archive unpacks, and Windows any
+                return nested if nested.is_dir() else path
+        return None
+
+    return CelebA(folder, **{piece: find(names) for piece, names in CELEBA_NAMES.items()})
+
+
+def _pieces_in(folder: Path) -> dict[str, Path]:
+    """Return all that may be a piece of CelebA, by its name in small letters."""
+    places = [folder, *_folders_in(folder, "anno", "eval", "img")]
+    there: dict[str, Path] = {}
+    for path in itertools.chain.from_iterable(map(_listed, places)):
+        there.setdefault(path.name.lower(), path)
+    return there
+
+
+def _folders_in(folder: Path, *names: str) -> list[Path]:
+    return [path for path in _listed(folder) if path.name.lower() in names and path.is_dir()]
+
+
+def _listed(folder: Path) -> Iterator[Path]:
+    return folder.iterdir() if folder.is_dir() else iter(())
+
+
+def read_celeba(celeba: CelebA) -> tuple[AttributeTable, dict[str, Path]]:
+    """Read the attribute file, and list the photos.
+
+    Returns
+    -------
+    AttributeTable
+        As the file has it.
+    dict
+        From names in the table to photos, of those that are there.
+    """
+    table = read_attributes(celeba.table)
+    if celeba.photos.is_dir():
+        # To list paths takes a third of the time of making one from each name.
+        there = {path.name: path for path in celeba.photos.iterdir()}
+    else:
+        there = {name: celeba.photos / name for name in _archive(celeba.photos)[1]}
+    if there.keys().isdisjoint(table.photos):  # the table says .jpg of CelebA's PNGs too
+        by_stem = {path.stem: path for path in there.values() if _is_photo(path)}
+        stems = ((name, name.rpartition(".")[0] or name) for name in table.photos)
+        there = {name: by_stem[stem] for name, stem in stems if stem in by_stem}
+    return table, there
+
+
+def _open_celeba(folder: Path, celeba: CelebA, attribute: str, seed: int) -> Split:
+    table, there = read_celeba(celeba)
     present = table.column(attribute) == 1
-    photos = folder / "img_align_celeba"
-    if (photos / photos.name).is_dir():  # as Kaggle's archive unpacks
-        photos /= photos.name
-    if not photos.is_dir():
+    if not there:
         raise DataError(
-            f"{folder} has the attribute file but not the photos: put the folder "
-            f"img_align_celeba beside {table_path.name}."
+            f"None of {counted(len(table.photos), 'photo')} that {celeba.table} names is in "
+            f"{celeba.photos}; the first is {table.photos[0][:60]!r}."
         )
-    # To list paths takes a third of the time of making one from each name.
-    there = {path.name: path for path in photos.iterdir()}
-    official = _read_pairs(folder, "list_eval_partition")
-    identity = _read_pairs(folder, "identity_CelebA")
+    official, identity = _read_pairs(celeba.partition), _read_pairs(celeba.identity)
     split = _empty_split(column_name(attribute), str(folder), "CelebA")
-    split.known = table
     for name, has in zip(table.photos, present, strict=True):
         if name not in there:
-            split.skip(photos / name, f"named in {table_path.name}, but not in {photos.name}")
+            why = f"named in {celeba.table.name}, but not in {celeba.photos.name}"
+            split.skip(celeba.photos / name, why)
             continue
         number = official.get(name)
         if number not in (None, "0", "1", "2"):
             raise DataError(
-                f"{folder}, list_eval_partition: {name} is in part {number[:20]!r}; there are 0 "
-                "(train), 1 (validation) and 2 (test)."
+                f"{celeba.partition}: {name} is in part {number[:20]!r}; there are 0 (train), 1 "
+                "(validation) and 2 (test)."
             )
         part = PARTS[int(number)] if number else part_of(identity.get(name, name), seed)
         split.items[part, SIDES[int(has)]].append(there[name])
-    if not any(split.items.values()):
-        raise DataError(
-            f"None of the {len(table.photos)} photos that {table_path} names is in {photos}; the "
-            f"first is {table.photos[0][:60]!r}."
-        )
+    name, path = next(iter(there.items()))
+    if name != path.name:
+        files = [there[name].name if name in there else name for name in table.photos]
+        table = replace(table, photos=files)
+    split.known = table
     return split
+
+
+# --- photos in an archive: its path goes on with the photo's name ----------------------------
+
+# What several threads may do with one ZipFile, nobody promises.
+_unpacking = threading.Lock()
+
+
+def open_file(photo: Path) -> BinaryIO:
+    """Open a photo's file, wherever it lies."""
+    if not _is_archived(photo):
+        return photo.open("rb")
+    archive, entries = _archive(photo.parent)
+    entry = entries.get(photo.name)
+    if entry is None:
+        raise ValueError(f"no longer in {photo.parent.name}")
+    if entry.file_size > MAX_ARCHIVED_BYTES:
+        raise ValueError(f"unpacks to {entry.file_size >> 20} MB")
+    with _unpacking:
+        return io.BytesIO(archive.read(entry))
+
+
+def _is_archived(photo: Path) -> bool:
+    return photo.parent.suffix.lower() == ".zip" and photo.parent.is_file()
+
+
+def _archive(path: Path) -> tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]:
+    """Return an archive and its entries, by the names of the photos in whatever folders.
+
+    To open one of 200,000 photos takes seconds, so it stays open until it is another.
+
+    Raises
+    ------
+    DataError
+        If it is damaged.
+    """
+    stat = path.stat()
+    return _open_archive(path, stat.st_size, stat.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=2)
+def _open_archive(path: Path, *state: int) -> tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]:
+    try:
+        archive = zipfile.ZipFile(path)
+    except Exception as error:  # whatever it meets in a damaged one
+        if is_refusal(error):
+            raise
+        raise DataError(
+            f"{path} is damaged, or no zip archive ({first_line(error)}): fetch it again."
+        ) from error
+    entries = archive.infolist()
+    return archive, {e.filename.replace("\\", "/").rpartition("/")[2]: e for e in entries}
 
 
 # --- your own folders -----------------------------------------------------------------------
@@ -337,8 +479,7 @@ def images_in(folder: Path) -> list[Path]:
         If the folder can't be listed.
     """
     with explained(folder):
-        paths = sorted(folder.iterdir()) if folder.is_dir() else []
-    return [path for path in paths if _is_photo(path)]
+        return sorted(path for path in _listed(folder) if _is_photo(path))
 
 
 def _is_photo(path: Path) -> bool:
@@ -350,7 +491,7 @@ def _open_folders(folder: Path, attribute: str, seed: int) -> Split:
     for side in SIDES:
         places = [(folder / part / side, part) for part in PARTS] + [(folder / side, None)]
         for place, part in places:
-            for path in sorted(place.iterdir()) if place.is_dir() else ():
+            for path in sorted(_listed(place)):
                 if _is_photo(path):
                     split.items[part or part_of(path.name, seed), side].append(path)
                 elif not path.name.startswith("."):
@@ -508,8 +649,9 @@ def open_split(
     Parameters
     ----------
     data : str or Path
-        "drawn"; a folder in CelebA's format; or a folder with ``with/`` and ``without/``, either
-        at its top or below ``train/``, ``validation/`` and ``test/`` (as `write_split` makes).
+        "drawn"; the folder of CelebA, or one that holds that as ``celeba/``; or a folder with
+        ``with/`` and ``without/``, either at its top or below ``train/``, ``validation/`` and
+        ``test/`` (as `write_split` makes).
     attribute : str
         A CelebA column, or a short name: "glasses", "hat".
     seed : int
@@ -554,19 +696,45 @@ def _nothing_collected() -> Iterator[None]:
 def _open_folder(folder: Path, attribute: str, seed: int) -> Split:
     if not folder.is_dir():
         raise DataError(
-            f"There is no folder {folder}. Give --data the folder that holds list_attr_celeba.txt "
-            "and img_align_celeba/, a folder that holds with/ and without/, or the word drawn."
+            f"There is no folder {folder}. Give --data the folder of CelebA (with "
+            "list_attr_celeba.txt and img_align_celeba/), a folder that holds with/ and without/, "
+            "or the word drawn."
         )
-    if table := _either(folder, "list_attr_celeba"):
-        return _open_celeba(folder, table, attribute, seed)
-    split = _open_folders(folder, attribute, seed)
-    if not any(split.items.values()):
-        raise DataError(
-            f"Nothing to use was found in {folder}. Looked for list_attr_celeba.txt (or .csv) with "
-            "img_align_celeba/ (CelebA), and for images in with/ and without/, at the top or "
-            "below train/, validation/ and test/."
+    celeba = find_celeba(folder)
+    if not (celeba.table and celeba.folder == folder):
+        split = _open_folders(folder, attribute, seed)
+        if any(split.items.values()):
+            return split
+    if not celeba.whole:
+        raise DataError(_what_is_missing(celeba))
+    return _open_celeba(folder, celeba, attribute, seed)
+
+
+def _what_is_missing(celeba: CelebA) -> str:
+    folder, *pieces = celeba
+    missing = []
+    if not celeba.table:
+        missing.append("list_attr_celeba.txt (or .csv), at the top or in Anno/")
+    if not celeba.photos:
+        missing.append(
+            "img_align_celeba/, img_align_celeba_png/ or img_align_celeba.zip, at the top or in "
+            "Img/"
         )
-    return split
+    looked = f"Looked for {'; for '.join(missing)}"
+    found = [path for path in pieces if path]
+    # Such as the authors' img_align_celeba_png.7z.
+    found += [p for n, p in _pieces_in(folder).items() if n.startswith("img_") and p not in found]
+    if found:
+        names = ", ".join(shown(path.relative_to(folder).as_posix()) for path in found)
+        other = "" if celeba.photos else " Any other archive has to be unpacked first."
+        return f"{folder} holds {names}, but that is not all of CelebA. {looked}.{other}"
+    names = sorted(shown(path.name) for path in _listed(folder))
+    held = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return (
+        f"Nothing to use was found in {folder}, which holds {held or 'nothing'}. {looked} "
+        "(CelebA); and for images in with/ and without/, at the top or below train/, validation/ "
+        "and test/."
+    )
 
 
 def default_data() -> str:
@@ -582,14 +750,25 @@ def _empty_split(attribute: str, source: str, origin: str) -> Split:
 # --- reading --------------------------------------------------------------------------------
 
 
-def square_crop(image: Image.Image) -> Image.Image:
-    """Return the face crop: CelebA's rows 20..198, or the central square of anything else."""
-    width, height = image.size
-    if (width, height) == CELEBA_SIZE:
-        return image.crop((0, CELEBA_TOP, width, CELEBA_TOP + width))
+def square_box(width: int, height: int) -> tuple[int, int, int, int]:
+    """Return left, top, right and bottom of a photo's central square: the face crop.
+
+    Of CelebA's 178 x 218 these are the rows 20 to 198, in which all networks learned faces.
+    """
     side = min(width, height)
     left, top = (width - side) // 2, (height - side) // 2
-    return image.crop((left, top, left + side, top + side))
+    return left, top, left + side, top + side
+
+
+def face_crop(photo: Image.Image, size: int) -> np.ndarray:
+    """Return the face crop of an aligned photo, uint8 of shape (size, size, 3)."""
+    square = square_crop(photo)
+    return np.asarray(square.resize((size, size), Image.Resampling.LANCZOS, reducing_gap=3))
+
+
+def square_crop(photo: Image.Image) -> Image.Image:
+    """Return the face crop as large as it is in the photo."""
+    return photo.crop(square_box(*photo.size))
 
 
 def open_photo(path: Path) -> Image.Image:
@@ -605,7 +784,7 @@ def open_photo(path: Path) -> Image.Image:
     Image.init()
     formats = [name for name in FORMATS if name in Image.OPEN]
     try:
-        with Image.open(path, formats=formats) as image:
+        with open_file(path) as file, Image.open(file, formats=formats) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise ValueError(f"{width} x {height} pixels are too many: scale it down")
@@ -646,8 +825,7 @@ def read_image(item: Item, size: int, cache: Path | None = None) -> np.ndarray:
 
         photo = read_image(item.photo, size)
         return dressing.dress(photo, item.attribute, item.seed, item.style)
-    square = square_crop(open_photo(item))
-    return np.asarray(square.resize((size, size), Image.Resampling.LANCZOS, reducing_gap=3))
+    return face_crop(open_photo(item), size)
 
 
 class Crops:
@@ -686,7 +864,7 @@ class Crops:
 
     def read(self, photo: Path, size: int) -> np.ndarray:
         """Return what `read_image` does, from the file if it is there and whole."""
-        stat = photo.stat()
+        stat = (photo.parent if _is_archived(photo) else photo).stat()
         key = f"{photo.absolute()}|{stat.st_size}|{stat.st_mtime_ns}|{size}"
         digest = hashlib.blake2b(key.encode(errors="surrogateescape"), digest_size=16).hexdigest()
         path = self.folder / f"{digest}.crop"
@@ -1044,7 +1222,7 @@ def _read_or_next(split, items, index, size, cache) -> tuple[Item, np.ndarray]:
             return item, read_image(item, size, cache)
         except (OSError, ValueError) as error:
             split.skip(item, error)
-    raise DataError(f"None of the {len(items)} photos could be read.")
+    raise DataError(f"None of {counted(len(items), 'photo')} could be read.")
 
 
 def check_readable(split: Split, part: str = "train") -> None:
@@ -1053,8 +1231,8 @@ def check_readable(split: Split, part: str = "train") -> None:
         names = [split.name(item) for item in split.items[part, side]]
         if all(name in split.unreadable for name in names):
             raise DataError(
-                f"None of the {len(names)} photos {side} {split.attribute} in {split.source} could "
-                f"be read; {names[0]}: {split.unreadable[names[0]]}."
+                f"None of {counted(len(names), 'photo')} {side} {split.attribute} in "
+                f"{split.source} could be read; {names[0]}: {split.unreadable[names[0]]}."
             )
 
 
@@ -1131,7 +1309,7 @@ def _write_sides(split: Split, folder: Path, size: int) -> dict[tuple[str, str],
                 image.save(place / f"{unique(stem, taken)}.png")
             written[part, side] = len(taken)
     if not any(written.values()):
-        raise DataError(f"None of the {total} photos of {split.source} could be read.")
+        raise DataError(f"None of {counted(total, 'photo')} of {split.source} could be read.")
     if split.unreadable:
         lines = [f"{name}: {why}\n" for name, why in sorted(split.unreadable.items())]
         write_text(folder / "skipped.txt", "".join(lines))

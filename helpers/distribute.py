@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from .errors import CourseError, explain
+from .errors import CourseError, counted, explain
 
 TEXT_BYTES = 4096  # of what workers tell each other at the start
 
@@ -229,7 +229,7 @@ def mirrored(devices: int | None = None) -> Team:
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         if (devices or 1) > len(gpus):
-            raise DistributionError(f"There are {len(gpus)} GPUs here, not {devices}.")
+            raise DistributionError(f"This machine has {counted(len(gpus), 'GPU')}, not {devices}.")
         names = [f"GPU:{i}" for i in range(devices or len(gpus))]
     else:
         names = [f"CPU:{i}" for i in range(devices or 1)]

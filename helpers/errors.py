@@ -36,6 +36,11 @@ def explain(error: Exception) -> str:
     return f"{what}. {ADVICE.get(number, '')}".rstrip()
 
 
+def counted(number: int, noun: str) -> str:
+    """Return "1 photo", or "2 photos"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def first_line(error: Exception) -> str:
     """Return the first line of an error's text, or its kind if it has none."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

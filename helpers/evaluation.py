@@ -29,7 +29,7 @@ from . import (
     training,
 )
 from .datasets import DRAWN, Item, Split
-from .errors import CourseError
+from .errors import CourseError, counted
 from .metrics import Estimate, bootstrap
 from .profiles import CACHE
 from .training import DIRECTIONS
@@ -72,7 +72,7 @@ def find_judges(
     kept = out / "classifier.npz"
     if given:
         paths = given
-    elif (Path(split.source) / "list_attr_celeba.txt").is_file():
+    elif split.known:
         paths = sorted(inverter.WEIGHTS.glob("classifier-*.npz"))
     else:
         paths = [kept] if kept.is_file() else []
@@ -569,7 +569,7 @@ def markdown(report: dict) -> str:
             f"Pictures: {', '.join(f'{direction}/{n}.png' for n in ('random', 'best', 'worst'))}.",
         ]
     if report["unreadable"]:
-        lines += ["", f"## {len(report['unreadable'])} photos could not be read", ""]
+        lines += ["", f"## {counted(len(report['unreadable']), 'photo')} could not be read", ""]
         lines += [f"- {name}: {why}" for name, why in sorted(report["unreadable"].items())]
     return "\n".join(lines) + "\n"
 
@@ -630,7 +630,8 @@ def measure(
                 f"{' and '.join(parts)}. Add photos, or give other --data."
             )
     if dropped:
-        notes.append(f"{dropped} photos left out: the course's weights were trained on them.")
+        left_out = counted(dropped, "photo")
+        notes.append(f"{left_out} left out: the course's weights were trained on them.")
     embed = None
     if faces:
         try:

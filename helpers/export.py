@@ -221,6 +221,41 @@ def check_export(folder: Path) -> float:
     return worst
 
 
+def folder_name(card: dict) -> str:
+    """Return where the page looks for a generator: networks of an attribute lie side by side."""
+    name = f"{card['attribute']}-{card['direction']}"
+    return name if card["network"] == "attention" else f"{name}-{card['network']}"
+
+
+def read_measured(path: Path, card: dict) -> dict:
+    """Return what a report of `evaluate` says of a generator, in a few numbers for the page.
+
+    Raises
+    ------
+    training.TrainingError
+        If it is no such report, or one of other weights.
+    """
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+        of = report["weights"][card["direction"]]
+        measures = report["directions"][card["direction"]]
+        flips = next(entry for name, entry in measures.items() if name.startswith("flip/"))
+        entries = {"flips": flips} | {
+            name: measures[name] for name in ("same_person", "outside", "brightness")
+        }
+        values = {name: round(entry["value"], 4) for name, entry in entries.items()}
+    except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
+        raise training.TrainingError(
+            f"{path} is not a report.json that evaluate wrote, with all its measures: {error!r}."
+        ) from error
+    if different := [k for k in ("attribute", "network", "steps") if of.get(k) != card.get(k)]:
+        raise training.TrainingError(
+            f"{path} measures other weights: {', '.join(f'{k} {of.get(k)}' for k in different)} "
+            f"there, {', '.join(f'{k} {card.get(k)}' for k in different)} here."
+        )
+    return {"count": flips["n"], **values}
+
+
 def write_manifest(models: Path) -> dict:
     """List every exported model below `models` in ``manifest.json``, which the page reads first."""
     generators, classifiers = [], []
@@ -229,7 +264,11 @@ def write_manifest(models: Path) -> dict:
         folder = path.parent
         shards = sum(p.stat().st_size for p in folder.glob("*.bin"))
         judge = "attributes" in card
-        what = ("attributes", "accuracy") if judge else ("attribute", "direction", "styles")
+        what = (
+            ("attributes", "accuracy")
+            if judge
+            else ("attribute", "direction", "styles", "measured")
+        )
         entry = {
             **{key: card[key] for key in what if key in card},
             "path": f"{folder.name}/model.json",

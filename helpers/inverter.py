@@ -13,6 +13,7 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from . import alignment, datasets, networks, profiles, training
+from .errors import counted
 
 WEIGHTS = profiles.ROOT / "weights"
 
@@ -67,7 +68,8 @@ def invert_photo(
     strength : float
         What the residual is multiplied by.
     aligned : bool
-        The photo is a square face crop already: do not look for a face.
+        The photo shows a face where CelebA's aligned photos do: take its central square, and do
+        not look for a face.
 
     Returns
     -------
@@ -76,19 +78,17 @@ def invert_photo(
     """
     size = generator.input_shape[1]
     if aligned:
-        side = min(photo.shape[:2])
-        scale = size / side
-        # Centres of pixels at whole numbers: (x + 0.5) * scale - 0.5.
-        transforms = [np.array([[scale, 0, (scale - 1) / 2], [0, scale, (scale - 1) / 2]])]
+        image = Image.fromarray(photo)
+        crops = [datasets.face_crop(image, size)]
+        transforms = [alignment.from_square(datasets.square_box(*image.size), size)]
     else:
         faces = alignment.find_faces(photo)
         transforms = [alignment.similarity(face.landmarks, size) for face in faces]
-    edited, crops, residuals = photo, [], []
-    for transform in transforms:
-        crop = alignment.crop_face(photo, transform, size)
+        crops = [alignment.crop_face(photo, transform, size) for transform in transforms]
+    edited, residuals = photo, []
+    for transform, crop in zip(transforms, crops, strict=True):
         residual = generator(datasets.to_unit(crop[None]), training=False).numpy()[0]
         edited = alignment.paste_residual(edited, strength * residual, transform, crop)
-        crops.append(crop)
         residuals.append(residual)
     return Inverted(edited, crops, residuals)
 
@@ -155,7 +155,8 @@ def invert_files(
                 for i, residual in enumerate(inverted.residuals):
                     shown = datasets.to_bytes(np.clip(residual, -1, 1))
                     _save(out / f"{stem}-residual{i or ''}.png", shown)
-            bar.write(f"{datasets.shown(str(out / stem))}.png: {len(inverted.crops)} faces edited")
+            faces = counted(len(inverted.crops), "face")
+            bar.write(f"{datasets.shown(str(out / stem))}.png: {faces} edited")
     return failures
 
 

@@ -22,7 +22,8 @@ LEAK = 0.2
 # The original never scaled its photos: its networks saw pixels of 0..255, and its residual spoke in
 # gray levels. At the start that is about 0.2 of a level, so an edit is the photo itself, and the
 # discriminator learns what glasses are before anything is put on. Without this unit the first
-# residual is 25 levels of noise, a step of Adam moves it 127.5 times too far, and nothing ever is.
+# residual is some 30 levels of noise, a step of Adam moves it 127.5 times too far, and nothing is
+# ever put on.
 LEVELS = 127.5  # in a step of 1 on [-1, 1]
 
 

@@ -87,7 +87,8 @@ def paper_step(
     networks = (add, remove, discriminator)
 
     def adam(network, rate):
-        return torch.optim.Adam(network.parameters(), rate, (recipe.beta_1, recipe.beta_2))
+        betas = (recipe.beta_1, recipe.beta_2)
+        return torch.optim.Adam(network.parameters(), rate, betas, recipe.epsilon)
 
     optimizers = {
         add: adam(add, recipe.learning_rate),
@@ -106,7 +107,8 @@ def paper_step(
         optimizer.zero_grad(set_to_none=True)
         sum(terms.values()).backward()
         # Keras adds its epsilon before it corrects the second moment for the zeros it began with.
-        optimizer.param_groups[0]["eps"] = 1e-7 / (1 - recipe.beta_2 ** next(steps[network])) ** 0.5
+        correction = (1 - recipe.beta_2 ** next(steps[network])) ** 0.5
+        optimizer.param_groups[0]["eps"] = recipe.epsilon / correction
         optimizer.step()
         return {name: value.detach() for name, value in terms.items()}
 
@@ -116,7 +118,8 @@ def paper_step(
             each.requires_grad_(each is network)
 
     def edit(image, residual):
-        return (image + residual).clamp(-1, 1)
+        edited = image + residual
+        return edited.clamp(-1, 1) if recipe.clip else edited
 
     def entropy(logits, target):
         return functional.cross_entropy(
@@ -126,17 +129,19 @@ def paper_step(
     def l1(difference):  # of each image, in all
         return difference.float().abs().sum() / len(difference)
 
-    def discriminator_terms(without, with_):
-        with torch.no_grad():
-            added, removed = edit(without, add(without)), edit(with_, remove(with_))
-            everything = torch.cat([with_, without, added, removed])
-        logits, _ = discriminator(everything)
+    def residual_of(network, image):
+        only(network)
+        with autocast():
+            return network(image)
+
+    def discriminator_terms(without, with_, residuals):
+        added, removed = map(edit, (without, with_), (r.detach() for r in residuals))
+        logits, _ = discriminator(torch.cat([with_, without, added, removed]))
         targets = (REAL_WITH, REAL_WITHOUT, GENERATED, GENERATED)
         parts = zip(logits.chunk(4), targets, strict=True)
         return {"discriminator": sum(entropy(part, target) for part, target in parts)}
 
-    def generator_terms(there, back, image, target, source):
-        residual = there(image)
+    def generator_terms(residual, back, image, target, source):
         edited = edit(image, residual)
         returned = edit(edited, back(edited))
         logits, phi = discriminator(torch.cat([edited, returned]))
@@ -155,17 +160,19 @@ def paper_step(
             torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2)
             for images in (without, with_)
         )  # channels_last, as they lie in memory
+        # As in our step, the edits serve both updates.
+        added, removed = residual_of(add, without), residual_of(remove, with_)
         only(discriminator)
         with autocast():
-            terms = discriminator_terms(without, with_)
+            terms = discriminator_terms(without, with_, (added, removed))
         report = update(discriminator, terms)
-        for direction, there, back, image, target, source in (
-            ("add", add, remove, without, REAL_WITH, REAL_WITHOUT),
-            ("remove", remove, add, with_, REAL_WITHOUT, REAL_WITH),
+        for direction, there, residual, back, image, target, source in (
+            ("add", add, added, remove, without, REAL_WITH, REAL_WITHOUT),
+            ("remove", remove, removed, add, with_, REAL_WITHOUT, REAL_WITH),
         ):
             only(there)
             with autocast():
-                terms = generator_terms(there, back, image, target, source)
+                terms = generator_terms(residual, back, image, target, source)
             done = update(there, terms)
             report |= {f"{direction}/{name}": value for name, value in done.items()}
         values = torch.stack(list(report.values())).tolist()  # one fetch, which waits for the end
@@ -227,6 +234,14 @@ def _from_keras(torch, model, norm):
                 x, self.scale, self.shift, *statistics, self.epsilon, cudnn_enabled=True
             )
 
+    class Scale(nn.Module):
+        def __init__(self, layer):
+            super().__init__()
+            self.factor, self.offset = layer.scale, layer.offset
+
+        def forward(self, x):
+            return x.float() * self.factor + self.offset
+
     class Dense(Weighted):
         def forward(self, x):
             return functional.linear(x.float(), self.weight, self.bias)
@@ -237,6 +252,8 @@ def _from_keras(torch, model, norm):
             made.append(Deconvolution(layer))
         elif isinstance(layer, layers.Conv2D):
             made.append(Convolution(layer))
+        elif isinstance(layer, layers.Rescaling):
+            made.append(Scale(layer))
         elif layer.name.endswith("_norm"):
             made.append(Normalization(layer))
         elif layer.name.endswith("_leak"):
@@ -245,7 +262,7 @@ def _from_keras(torch, model, norm):
             made.append(nn.Flatten())
         elif layer.name == "logits":
             made.append(Dense(layer))
-    phi_at = 6  # after two blocks of three comes the third convolution
+    phi_at = 7  # after the scaling and two blocks of three comes the third convolution
 
     class Generator(nn.Sequential):
         def forward(self, x):

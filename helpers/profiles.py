@@ -56,7 +56,7 @@ def load_profile(name: str | None = None) -> Profile:
     """
     name = name or os.environ.get("COURSE_PROFILE") or "quick"
     if name == "quick":
-        return Profile("quick", datasets.DRAWN, 64, 600, 16, 4, 1200, 60)
+        return Profile("quick", datasets.DRAWN, 64, 600, 16, 4, 1200, 12)
     if name == "full":
         return Profile("full", datasets.default_data(), 128, 1000, 24, 4, 20_000, 20_000)
     raise ValueError(f'COURSE_PROFILE is "quick" or "full", not {name!r}.')

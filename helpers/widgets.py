@@ -15,6 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from . import datasets, plots
+from .errors import counted
 from .faces import contact_sheet
 from .plots import BLUE, GRAY, ORANGE, described, displayable, png
 
@@ -30,16 +31,15 @@ def _watch(controls: list[ipywidgets.Widget], redraw: Callable[[], None]) -> Non
 
 
 def attribute_browser(
-    table: datasets.AttributeTable, folder: Path, count: int = 16, size: int = 80
+    table: datasets.AttributeTable, photos: dict[str, Path], count: int = 16, size: int = 80
 ) -> ipywidgets.VBox:
     """Browse a dataset in CelebA's format: choose an attribute and a side, see faces and counts.
 
     Parameters
     ----------
     table : AttributeTable
-        What `datasets.read_attributes` returned.
-    folder : Path
-        The folder that holds ``img_align_celeba/``.
+    photos : dict
+        What `datasets.read_celeba` returned: the attribute file, and where its photos lie.
     count, size : int
         Faces shown at once, and their side in pixels.
     """
@@ -58,11 +58,12 @@ def attribute_browser(
         names = [table.photos[i] for i in chosen[start : start + count]]
         counts.value = (
             f"<b>{has.sum():,}</b> with {attribute.value}, <b>{(~has).sum():,}</b> without "
-            f"({has.mean():.1%} with); {page.max:,} pages"
+            f"({has.mean():.1%} with); {counted(page.max, 'page')}"
         )
-        faces, lost = _read_faces(folder / "img_align_celeba", names, size)
+        faces, lost = _read_faces(photos, names, size)
         note.value = f"{lost} of these can't be read." if lost else ""
-        alt = f"{len(faces)} photos {side.value} {attribute.value}, page {page.value}"
+        alt = f"{counted(len(faces), 'photo')} {side.value} {attribute.value}"
+        alt += f", page {page.value}"
         sheet.value = described(png(contact_sheet(faces, 8)), alt) if faces else ""
         company.value = described(
             png(co_occurrence(table, attribute.value)), _company(table, attribute.value)
@@ -73,12 +74,14 @@ def attribute_browser(
     return ipywidgets.VBox([controls, counts, sheet, note, company])
 
 
-def _read_faces(folder: Path, names: list[str], size: int) -> tuple[list[np.ndarray], int]:
+def _read_faces(
+    photos: dict[str, Path], names: list[str], size: int
+) -> tuple[list[np.ndarray], int]:
     faces, lost = [], 0
     for name in names:
         try:
-            faces.append(datasets.read_image(folder / name, size))
-        except (OSError, ValueError):
+            faces.append(datasets.read_image(photos[name], size))
+        except (KeyError, OSError, ValueError):
             lost += 1
     return faces, lost
 

@@ -108,6 +108,7 @@ def test_invert_edits_a_folder_and_names_what_it_can_not(course, weights, tmp_pa
     assert edited.shape == photo.shape
     assert (edited != photo).mean() > 0.3
     assert Image.open(out / "good-glasses-add-residual.png").size == (SIZE, SIZE)
+    assert "good-glasses-add.png: 1 face edited" in text
 
 
 @pytest.mark.slow
@@ -147,6 +148,37 @@ def test_an_aligned_crop_of_the_networks_size_is_edited_as_it_is(weights):
     inside = slice(4, -4)  # the paste-back feathers the border
     difference = np.abs(inverted.edited[inside, inside].astype(int) - expected[inside, inside])
     assert difference.max() <= 2
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "top", "left"),
+    [
+        (218, 178, 20, 0),  # CelebA's: the networks learned rows 20 to 198
+        (120, 161, 0, 20),
+        (161, 120, 20, 0),
+        (9, 4, 2, 0),
+        (1, 3, 0, 1),
+        (1, 1, 0, 0),
+    ],
+)
+def test_an_aligned_photo_is_edited_in_the_square_that_was_learned(
+    weights, tmp_path, height, width, top, left
+):
+    generator, _ = training.load_generator(weights / "glasses-add.npz")
+    photo = np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8)
+    Image.fromarray(photo).save(tmp_path / "p.png")
+    side = min(height, width)
+    place = slice(top, top + side), slice(left, left + side)
+    inverted = inverter.invert_photo(photo, generator, aligned=True)
+    np.testing.assert_array_equal(inverted.crops[0], datasets.read_image(tmp_path / "p.png", SIZE))
+    # As the square alone, pixel by pixel; and around it nothing changes.
+    alone = inverter.invert_photo(photo[place], generator, aligned=True)
+    np.testing.assert_array_equal(inverted.crops, alone.crops)
+    np.testing.assert_array_equal(inverted.residuals, alone.residuals)
+    np.testing.assert_array_equal(inverted.edited[place], alone.edited)
+    assert (alone.edited != photo[place]).mean() > 0.5
+    inverted.edited[place] = photo[place]
+    np.testing.assert_array_equal(inverted.edited, photo)
 
 
 def test_invert_draws_in_the_style_that_is_chosen(course, styled, tmp_path):
@@ -241,6 +273,56 @@ def test_export_writes_models_that_agree_with_keras(course, weights, tmp_path):
     expected = 1 / (1 + np.exp(-logits[card["columns"].index("Eyeglasses")]))
     assert told[0] == pytest.approx(expected, abs=0.01)
     assert judge["data"] == "CelebA" and judge["licence"] == training.LICENCES["CelebA"]
+
+
+@pytest.fixture
+def report(tmp_path):
+    """What evaluate wrote of `weights`, as far as the page is interested."""
+    measures = {
+        "flip/classifier-a": {"value": 0.96412, "n": 620},
+        "flip/classifier-b": {"value": 0.1, "n": 620},
+        "same_person": {"value": 0.99},
+        "outside": {"value": 2.51},
+        "brightness": {"value": -1.1},
+    }
+    of = {"attribute": "glasses", "network": "attention"}
+    path = tmp_path / "report.json"
+    ways = training.DIRECTIONS
+    told = {"weights": dict.fromkeys(ways, of), "directions": dict.fromkeys(ways, measures)}
+    path.write_text(json.dumps(told))
+    return path
+
+
+@pytest.mark.slow
+def test_the_papers_generator_is_exported_beside_ours_with_its_figures(weights, report, tmp_path):
+    generator = networks.paper_generator(SIZE)
+    _, card = training.load_generator(weights / "glasses-add.npz")
+    card |= {"network": "paper", "measured": export.read_measured(report, card)}
+    folder = tmp_path / "models" / export.folder_name(card)
+    export.export_generator(generator, folder, card)
+    assert export.check_export(folder) < 1e-3
+    ours = tmp_path / "models" / export.folder_name({**card, "network": "attention"})
+    assert (folder.name, ours.name) == ("glasses-add-paper", "glasses-add")
+    (entry,) = export.write_manifest(tmp_path / "models")["models"]
+    assert entry["network"] == "paper"
+    expected = {"count": 620, "flips": 0.9641, "same_person": 0.99, "outside": 2.51}
+    assert entry["measured"] == {**expected, "brightness": -1.1}
+
+
+@pytest.mark.parametrize(
+    "card, change, words",
+    [
+        ({}, {"directions": {}}, "not a report.json"),
+        ({}, {"directions": {"add": {"same_person": {}}}}, "not a report.json"),
+        ({"network": "paper"}, {}, "network attention there, network paper here"),
+        ({"steps": 5}, {}, "steps None there, steps 5 here"),
+    ],
+)
+def test_a_report_of_something_else_gives_no_figures(report, card, change, words):
+    report.write_text(json.dumps(json.loads(report.read_text()) | change))
+    card = {"attribute": "glasses", "direction": "add", "network": "attention", **card}
+    with pytest.raises(training.TrainingError, match=words):
+        export.read_measured(report, card)
 
 
 def test_a_classifier_that_does_not_know_the_attribute_is_not_exported(tmp_path):

@@ -124,7 +124,7 @@ def test_a_one_sided_attribute(celeba):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda lines: lines[:-3], "promises 40 photos, but 37"),
+        (lambda lines: lines[:-3], "number of photos is 40 in line 1, but 37"),
         (lambda lines: [*lines[:5], lines[5][:-4], *lines[6:]], "line 6"),
         (lambda lines: [*lines[:5], lines[5].replace("1", "2"), *lines[6:]], "line 6"),
         (lambda lines: lines[1:], "line 1 should be"),
@@ -157,7 +157,7 @@ def test_unreadable_photos_are_skipped_counted_and_named(celeba, tmp_path):
 def test_nothing_half_written_is_left_behind(celeba, tmp_path):
     for photo in (celeba / "img_align_celeba").iterdir():
         photo.write_bytes(b"")
-    with pytest.raises(DataError, match="None of the 40 photos"):
+    with pytest.raises(DataError, match="None of 40 photos"):
         datasets.write_split(open_split(celeba, "glasses"), tmp_path / "to" / "out", 32)
     assert list((tmp_path / "to").iterdir()) == []
 
@@ -245,6 +245,31 @@ def test_an_epoch_shows_each_photo_once_and_the_next_in_another_order(celeba):
     first, second = seen[: len(side)], seen[len(side) : 2 * len(side)]
     assert sorted(first) == sorted(second) == sorted(means)
     assert first != second
+
+
+def test_balanced_sides_are_equal_by_chance_and_only_in_training(celeba):
+    split = open_split(celeba, "glasses")
+    del split.items["train", "with"][4:]
+    equal, other = datasets.balanced(split), datasets.balanced(split, seed=1)
+    without = equal.items["train", "without"]
+    assert len(without) == 4 and set(without) < set(split.items["train", "without"])
+    assert without == datasets.balanced(split).items["train", "without"]
+    assert without != other.items["train", "without"]
+    assert equal.items["train", "with"] == split.items["train", "with"]
+    assert equal.items["test", "without"] == split.items["test", "without"]
+
+
+def test_unmatched_each_photo_without_comes_once_an_epoch_too(celeba):
+    split = datasets.balanced(open_split(celeba, "glasses"))
+    count = split.count("train", "without")
+    seen = [
+        name
+        for step in range(count)
+        for name in datasets.batch_names(split, 1, step=step, matched=False)["without"]
+    ]
+    assert len(set(seen)) == count
+    matched = [datasets.batch_names(split, 1, step=step)["without"][0] for step in range(count)]
+    assert len(set(matched)) < count
 
 
 def test_another_seed_is_another_order(celeba):

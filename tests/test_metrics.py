@@ -424,7 +424,7 @@ def test_report_files_and_unreadable_photos(folders, tmp_path):
     assert report["held_out"]["with"] == 28
     assert json.loads((out / "report.json").read_text()) == report
     text = (out / "report.md").read_text()
-    assert "1 photos could not be read" in text and "broken.jpg" in text
+    assert "1 photo could not be read" in text and "broken.jpg" in text
     assert "100.0%" in text and "not defined" in text
     for direction in training.DIRECTIONS:
         for name in ("random", "best", "worst"):

@@ -7,6 +7,7 @@ nothing dropped in silence. SURVIVAL_INPUTS sets how many are tried of each kind
 
 import contextlib
 import io
+import itertools
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -191,9 +193,10 @@ def test_other_forms_of_the_attribute_file_give_the_same_split(celeba, form):
         (lambda lines: [*lines, lines[5]], "line 43: '000004.jpg' stands in line 6"),
         (lambda lines: [lines[0], lines[1] + " Male", *lines[2:]], "line 2: .*'Male' stands twice"),
         (lambda lines: ["²", *lines[1:]], "line 1 should be"),
-        (lambda lines: [s.replace("-1", " 0") for s in lines], "line 3: expected"),
-        (lambda lines: ["9" * 5000, *lines[1:]], "promises 9+ photos, but 40"),
-        (lambda lines: [s.replace("0000", "img/0000") for s in lines], "None of the 40 photos"),
+        (lambda lines: [s.replace("1", "2") for s in lines], "line 3: expected"),
+        (lambda lines: [*lines[:4], lines[4].replace("-1", "0"), *lines[5:]], "line 5: .*of 0.*-1"),
+        (lambda lines: ["9" * 5000, *lines[1:]], "number of photos is 9+ in line 1, but 40"),
+        (lambda lines: [s.replace("0000", "img/0000") for s in lines], "None of 40 photos"),
     ],
 )
 def test_a_table_that_contradicts_itself_is_refused(celeba, damage, message):
@@ -209,12 +212,47 @@ def test_a_partition_that_does_not_exist_is_refused(celeba):
         datasets.open_split(celeba, "glasses")
 
 
+def test_mutated_archives(tmp_path, tried):
+    """Each photo is read, or can't be and says why, or the archive is refused by name."""
+    folder = write_celeba(tmp_path / "celeba", 16)
+    archive = folder / "img_align_celeba.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        for photo in (folder / "img_align_celeba").iterdir():
+            file.write(photo, f"img_align_celeba/{photo.name}")
+    shutil.rmtree(folder / "img_align_celeba")
+    whole = archive.read_bytes()
+    directory = whole.index(b"PK\1\2")  # a tenth of the bytes, and what matters
+    seen = {"read": 0, "not read": 0, "refused": 0}
+    for number in range(INPUTS):
+        rng = np.random.default_rng([4, number])
+        mutate = MUTATIONS[rng.integers(2)]
+        at = directory if rng.integers(3) else 0
+        archive.write_bytes(whole[:at] + mutate(whole[at:], rng))
+        try:
+            split = datasets.open_split(folder, "Eyeglasses")
+        except CourseError as error:
+            seen["refused"] += 1
+            tried("mutated archives that were refused")
+            assert str(archive) in str(error) or "has no photo" in str(error), (number, error)
+            continue
+        tried("mutated archives that were read, each photo counted")
+        for item in itertools.chain.from_iterable(split.items.values()):
+            try:
+                datasets.read_image(item, 32)
+                seen["read"] += 1
+            except (OSError, ValueError) as error:
+                seen["not read"] += 1
+                assert str(error), number
+        assert sum(map(len, split.items.values())) + len(split.unreadable) == 16
+    assert min(seen.values()) > INPUTS // 20
+
+
 def test_a_table_of_many_columns_takes_no_more_memory_than_its_text(celeba):
     """A header of 200,000 names and as many rows would be 40 GB of values."""
     path = celeba / "list_attr_celeba.txt"
     names = " ".join(f"c{i}" for i in range(200_000))
     path.write_text(f"200000\n{names}\n" + "x.jpg 1\n" * 200_000)
-    with pytest.raises(datasets.DataError, match="line 3: expected a file name and 200000"):
+    with pytest.raises(datasets.DataError, match="line 3: expected a file name and 200,000 values"):
         datasets.open_split(celeba, "c1")
 
 
@@ -562,5 +600,5 @@ def test_a_side_without_one_readable_photo_says_so(celeba):
     for _ in range(2):
         with contextlib.suppress(datasets.DataError):
             datasets._read_or_next(split, split.items["train", "with"], 0, 32, None)
-    with pytest.raises(datasets.DataError, match=r"None of the \d+ photos with Eyeglasses"):
+    with pytest.raises(datasets.DataError, match=r"None of \d+ photos with Eyeglasses"):
         datasets.check_readable(split)

@@ -98,11 +98,11 @@ def assert_same_steps(models, ours, theirs):
 # --- 02 and 03: the paper's networks --------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", ["02", "05"])
-def test_edit(number):
+@pytest.mark.parametrize("number, clip", [("02", True), ("05", False)])
+def test_edit(number, clip):
     residual = 2 * images(1)
     ours = lift(number).edit(images(), residual)
-    np.testing.assert_array_equal(ours, training.edit(images(), residual))
+    np.testing.assert_array_equal(ours, training.edit(images(), residual, clip))
 
 
 def test_instance_normalization_of_notebook_02():

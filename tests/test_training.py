@@ -446,6 +446,52 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(split,
     assert again.step == 1 and all(np.isfinite(w).all() for w in all_weights(again))
 
 
+def test_the_papers_run_is_the_originals_by_default(split, tmp_path, monkeypatch):
+    """Batch 5, no mirror images, whoever comes, as many without as with, the last weights."""
+    asked = {}
+    monkeypatch.setattr(datasets, "pair_stream", lambda *_, **options: asked.update(options) or [])
+    del split.items["train", "with"][3:]
+    run = Run(tmp_path, settings(network="paper", batch=None, width=None), split, "float32")
+    run.train(steps=1, progress=False)
+    assert not asked["flip"] and not asked["matched"]
+    assert (run.settings.batch, run.settings.average) == (5, 0)
+    assert run.split.count("train", "without") == run.split.count("train", "with") == 3
+    assert run.steps_of(100) == 60 and run.steps_of(0.5) == 1
+    assert split.count("train", "without") > 3  # what was handed in stays as it was
+    theirs = Run(tmp_path / "attention", settings(batch=None), split, "float32")
+    assert (theirs.settings.batch, theirs.settings.average) == (4, 0.999)
+    assert theirs.split is split
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_without_averaging_the_last_weights_are_kept(split, tmp_path):
+    run = Run(tmp_path, settings(average=0.0), split, "float32")
+    run.train(steps=2, progress=False)
+    for model, averaged in zip(run.models, run.averaged, strict=False):
+        for last, kept in zip(model.get_weights(), averaged.get_weights(), strict=True):
+            np.testing.assert_array_equal(last, kept)
+
+
+def test_what_the_papers_networks_made_in_another_unit_is_refused(split, tmp_path):
+    """Files of the first revision say nothing of it, and the shapes of their weights fit."""
+    generator = networks.paper_generator(SIZE)
+    card = {"network": "paper", "size": SIZE, "direction": "add"}
+    training.save_generator(tmp_path / "a.npz", generator, card)
+    with pytest.raises(training.TrainingError, match="revision 1 of the paper networks"):
+        training.load_generator(tmp_path / "a.npz")
+    training.save_generator(tmp_path / "b.npz", generator, {**card, "revision": 2})
+    assert training.load_generator(tmp_path / "b.npz")[1]["revision"] == 2
+    told = dataclasses.asdict(settings(network="paper", width=None))
+    del told["revision"]
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "settings.json").write_text(json.dumps(told))
+    with pytest.raises(training.TrainingError, match=r"revision 1[^\n]+Train anew"):
+        Run(tmp_path / "run", settings(network="paper", width=None), split, "float32")
+    told["network"] = "attention"  # which has not changed
+    (tmp_path / "run" / "settings.json").write_text(json.dumps({**told, "width": 4}))
+    Run(tmp_path / "run", settings(average=0.0), split, "float32")
+
+
 @pytest.mark.parametrize("damage", ["missing", "cut", "text", "other network"])
 def test_damaged_weights_are_named(damage, tmp_path):
     path = tmp_path / "glasses-add.npz"

@@ -1003,6 +1003,46 @@ def test_invert_adds_what_is_missing_and_removes_what_is_there(
         assert shown["directions"] == "add"
 
 
+def test_another_network_is_loaded_when_it_is_chosen_and_says_what_it_is(
+    stand_in_folder, visit, tmp_path
+):
+    folder = tmp_path / "page"
+    shutil.copytree(stand_in_folder, folder)
+    manifest = folder / "models" / "manifest.json"
+    listed = json.loads(manifest.read_text())
+    measured = {"count": 620, "flips": 0.964, "same_person": 0.99, "outside": 2.5}
+    entry = {
+        **listed["models"][0],
+        **{"network": "paper", "path": "old/model.json", "styles": [], "data": "old photos"},
+        "measured": {**measured, "brightness": -1.1},
+    }
+    listed["models"].append(entry)
+    manifest.write_text(json.dumps(listed))
+    write_stand_in(folder / "models" / "old", 0.7)
+    asked = []
+    with served(folder) as address:
+        visited = visit(
+            address, prepare=lambda page: page.on("request", lambda r: asked.append(r.url))
+        )
+        before = int(visited.wait_for_result()["result"])
+        switch = visited.page.get_by_role("group", name="Network")
+        assert switch.get_by_role("radio").count() == 2
+        assert not any("/old/" in url for url in asked)
+        switch.get_by_role("radio", name="2019").check()
+        visited.wait_for_result(before)
+        assert any("/old/model.json" in url for url in asked)
+        assert "old photos" in visited.page.locator("footer").inner_text()
+        visited.page.get_by_text("See inside").click()
+        words = visited.page.locator(".details").inner_text()
+        assert "of 620 held-out photos 96.4% changed as asked" in words and "-1.10" in words
+        assert visited.page.get_by_role("radio", name="remove").is_disabled()  # there is none
+        # Of hats there is one network: nothing to choose, and coming back finds the choice again.
+        visited.page.get_by_role("radio", name="hat").check()
+        assert switch.count() == 0
+        visited.page.get_by_role("radio", name="glasses").check()
+        assert switch.get_by_role("radio", name="2019").is_checked()
+
+
 def test_browser_and_keras_compute_the_same(models_folder, visit):
     """Each model's check.json holds what Keras computed when it was exported."""
     entries = json.loads((models_folder / "models/manifest.json").read_text())["models"]
@@ -1011,6 +1051,10 @@ def test_browser_and_keras_compute_the_same(models_folder, visit):
         visited.wait_for_result()
         for entry in entries:
             visited.page.get_by_role("radio", name=entry["attribute"]).check()
+            switch = visited.page.get_by_role("group", name="Network")
+            if switch.count():
+                name = {"attention": "ours", "paper": "2019"}[entry["network"]]
+                switch.get_by_role("radio", name=name).check()
             visited.page.get_by_role("radio", name=entry["direction"]).check()
             visited.page.wait_for_selector("main[data-state=ready][data-difference]")
             # 1e-3 for the arithmetic, and what float16 weights may move a residual.

@@ -61,8 +61,8 @@ def moves(widget, description, value):
 
 @pytest.fixture
 def browser(celeba):
-    table = datasets.read_attributes(celeba / "list_attr_celeba.txt")
-    return widgets.attribute_browser(table, celeba, count=16, size=20)
+    table, photos = datasets.read_celeba(datasets.find_celeba(celeba))
+    return widgets.attribute_browser(table, photos, count=16, size=20)
 
 
 def test_the_browser_shows_counts_faces_and_company(browser, celeba):
@@ -88,8 +88,8 @@ def test_a_shorter_list_of_pages_moves_back_to_one_that_exists(browser):
 def test_the_browser_counts_what_it_cannot_read(celeba):
     (celeba / "img_align_celeba" / "000002.jpg").write_bytes(b"not a photo")
     (celeba / "img_align_celeba" / "000004.jpg").unlink()
-    table = datasets.read_attributes(celeba / "list_attr_celeba.txt")
-    browser = widgets.attribute_browser(table, celeba, size=20)
+    table, photos = datasets.read_celeba(datasets.find_celeba(celeba))
+    browser = widgets.attribute_browser(table, photos, size=20)
     assert browser.children[3].value == "2 of these can't be read."
 
 

@@ -32,6 +32,19 @@ export interface ModelEntry {
   /** What it was trained on, and on what terms the weights may be used. */
   data: string;
   licence: string;
+  /** What a generator's edits of held-out photos were measured to be, if they were. */
+  measured?: Measured;
+}
+
+export interface Measured {
+  /** Photos. */
+  count: number;
+  /** Shares that a judge calls changed, and a face embedding the same person, 0 to 1. */
+  flips: number;
+  same_person: number;
+  /** What changes outside the attribute's region, and by how much that brightens: levels of 255. */
+  outside: number;
+  brightness: number;
 }
 
 /** A TensorFlow.js graph model as it was downloaded. */
@@ -55,21 +68,41 @@ export type Progress = (loaded: number, total: number) => void;
 /** Where the models lie: beside the page, wherever that is. */
 export const MANIFEST = "models/manifest.json";
 
-/** Which ways an attribute can be changed, with the models that there are. */
-export function modesOf(entries: ModelEntry[], attribute: string): Mode[] {
-  const can = (role: Role) =>
-    entries.some((entry) => entry.attribute === attribute && entry.role === role);
+/** Which networks there are to change an attribute; the first is the one to begin with. */
+export function networksOf(entries: ModelEntry[], attribute: string): string[] {
+  const generators = entries.filter(
+    (entry) => entry.attribute === attribute && entry.role !== "tell",
+  );
+  return [...new Set(generators.map(({ network }) => network))];
+}
+
+/** What serves an attribute: the generators of one network, and whichever classifier there is. */
+function serving(entries: ModelEntry[], attribute: string, network: string): ModelEntry[] {
+  return entries.filter(
+    (entry) =>
+      entry.attribute === attribute && (entry.role === "tell" || entry.network === network),
+  );
+}
+
+/** Which ways a network can change an attribute, with the models that there are. */
+export function modesOf(entries: ModelEntry[], attribute: string, network: string): Mode[] {
+  const roles = serving(entries, attribute, network).map(({ role }) => role);
+  const can = (role: Role) => roles.includes(role);
   const directions = (["add", "remove"] as const).filter(can);
   return directions.length === 2 && can("tell") ? [...directions, "invert"] : directions;
 }
 
 /** The models that a mode needs: all three to invert, else one. Empty where there is none. */
-export function modelsFor(entries: ModelEntry[], attribute: string, mode: Mode): ModelEntry[] {
-  if (!modesOf(entries, attribute).includes(mode)) return [];
+export function modelsFor(
+  entries: ModelEntry[],
+  attribute: string,
+  network: string,
+  mode: Mode,
+): ModelEntry[] {
+  if (!modesOf(entries, attribute, network).includes(mode)) return [];
   const roles: Role[] = mode === "invert" ? ["add", "remove", "tell"] : [mode];
-  return roles.map(
-    (role) => entries.find((entry) => entry.attribute === attribute && entry.role === role)!,
-  );
+  const there = serving(entries, attribute, network);
+  return roles.map((role) => there.find((entry) => entry.role === role)!);
 }
 
 export async function fetchManifest(): Promise<ModelEntry[]> {

@@ -10,14 +10,16 @@ import {
   fetchManifest,
   modelsFor,
   modesOf,
+  networksOf,
   type ModelEntry,
 } from "./models";
 
 export interface Models {
   entries: ModelEntry[];
   attribute?: string;
+  network: string;
   mode: Mode;
-  /** The models that attribute and mode need. */
+  /** The models that these three need. */
   needed: ModelEntry[];
   /** Set once all that are needed are loaded and have passed their self-test. */
   ready?: Engine;
@@ -30,15 +32,21 @@ export interface Models {
   only?: Backend;
   /** What happened to a backend that was taken away while it computed. */
   lost?: string;
-  choose(attribute: string, mode: Mode): void;
+  choose(change: Partial<Choice>): void;
   setOnly(backend?: Backend): void;
   /** Load again what has failed; `anew` in a new worker, where the old one may be gone. */
   retry(anew: boolean): void;
 }
 
+export interface Choice {
+  attribute: string;
+  network: string;
+  mode: Mode;
+}
+
 export function useModels(fail: (error: unknown) => void, clear: () => void): Models {
   const [entries, setEntries] = useState<ModelEntry[]>([]);
-  const [choice, setChoice] = useState<{ attribute?: string; mode: Mode }>({ mode: "add" });
+  const [choice, setChoice] = useState<Partial<Choice>>({});
   const [engine, setEngine] = useState<Engine>();
   // Of each loaded model, by path: the largest difference in its self-test.
   const [differences, setDifferences] = useState<ReadonlyMap<string, number>>(new Map());
@@ -77,10 +85,15 @@ export function useModels(fail: (error: unknown) => void, clear: () => void): Mo
     };
   }, [attempt, fail]);
 
-  const { attribute = entries[0]?.attribute, mode: wanted } = choice;
-  const modes = modesOf(entries, attribute);
+  const { attribute = entries[0]?.attribute, mode: wanted = "add" } = choice;
+  const networks = networksOf(entries, attribute);
+  const network = networks.find((name) => name === choice.network) ?? networks[0] ?? "";
+  const modes = modesOf(entries, attribute, network);
   const mode = modes.includes(wanted) ? wanted : (modes[0] ?? wanted);
-  const needed = useMemo(() => modelsFor(entries, attribute, mode), [entries, attribute, mode]);
+  const needed = useMemo(
+    () => modelsFor(entries, attribute, network, mode),
+    [entries, attribute, network, mode],
+  );
 
   // Load what is needed; the first model also starts the engine.
   useEffect(() => {
@@ -153,6 +166,7 @@ export function useModels(fail: (error: unknown) => void, clear: () => void): Mo
   return {
     entries,
     attribute,
+    network,
     mode,
     needed,
     engine,
@@ -161,7 +175,7 @@ export function useModels(fail: (error: unknown) => void, clear: () => void): Mo
     loading,
     only,
     lost: [...avoid.values()].at(-1),
-    choose: (attribute, mode) => setChoice({ attribute, mode }),
+    choose: (change) => setChoice((before) => ({ ...before, ...change })),
     setOnly(backend) {
       drop();
       setAvoid(new Map());

@@ -5,7 +5,7 @@
  * Each function throws an Error that says what is wrong.
  */
 
-import type { Check, ModelEntry, ModelFiles } from "./models";
+import type { Check, Measured, ModelEntry, ModelFiles } from "./models";
 
 type Unknown = Record<string, unknown>;
 
@@ -37,7 +37,8 @@ export function readManifest(json: unknown): ModelEntry[] {
     const named = styles.every((name) => typeof name === "string") && !styles.includes("");
     if (styles.length > MOST_STYLES || !named) return wrong(`model ${i + 1}: "styles"`, styles);
     const outputs = size * size * 3;
-    return { ...entry, attribute, role: direction, outputs, column: 0, styles };
+    const measured = readMeasured(entry.measured, `model ${i + 1}`);
+    return { ...entry, attribute, role: direction, outputs, column: 0, styles, measured };
   });
   const judges = listOf(classifiers, '"classifiers"').flatMap((model, i): ModelEntry[] => {
     const entry = readEntry(model, `classifier ${i + 1}`);
@@ -50,10 +51,20 @@ export function readManifest(json: unknown): ModelEntry[] {
         return wrong(`classifier ${i + 1}: an accuracy`, accuracy);
       }
       const outputs = attributes.length;
-      return { ...entry, attribute, role: "tell", outputs, column, accuracy, styles: [] };
+      const nothing = { styles: [], measured: undefined };
+      return { ...entry, attribute, role: "tell", outputs, column, accuracy, ...nothing };
     });
   });
   return [...generators, ...judges];
+}
+
+function readMeasured(json: unknown, what: string): Measured | undefined {
+  if (json === undefined) return undefined;
+  const measured = objectOf(json, `${what}: "measured"`);
+  for (const key of ["count", "flips", "same_person", "outside", "brightness"]) {
+    if (typeof measured[key] !== "number") wrong(`${what}: measured "${key}"`, measured[key]);
+  }
+  return measured as unknown as Measured;
 }
 
 type Common = Pick<

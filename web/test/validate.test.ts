@@ -57,6 +57,8 @@ const HOSTILE: [name: string, read: () => unknown, words: string][] = [
   ["a style without a name", () => withEntry({ styles: [""] }), '"styles" is [""]'],
   ["a thousand styles", () => withEntry({ styles: Array(1000).fill("a") }), '"styles"'],
   ["a style that the model does not take", () => withCheck({ style: [1] }), '"style" is [1]'],
+  ["measurements in words", () => withEntry({ measured: "good" }), '"measured" is no object'],
+  ["half of the measurements", () => withEntry({ measured: { count: 5 } }), 'measured "flips"'],
   ["a tolerance in words", () => withCheck({ tolerance: "all" }), '"tolerance" is "all"'],
 ];
 const shape = { size: 2, outputs: 12, styles: [] };

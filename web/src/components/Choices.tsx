@@ -1,19 +1,22 @@
 import type { Mode } from "../invert";
-import { modesOf } from "../models";
+import { modesOf, networksOf } from "../models";
 import type { Inverter } from "../useInverter";
 import { Slider } from "./Slider";
 
 const MODES: Mode[] = ["add", "remove", "invert"];
+/** What learners call them; another network is called what its manifest calls it. */
+const NETWORKS: Record<string, string> = { attention: "ours", paper: "2019" };
 const STRONGEST = 150;
 
 /** Which attribute, what to do with it, and how strongly: whatever models the manifest has. */
 export function Choices({ inverter }: { inverter: Inverter }) {
-  const { entries, attribute, mode, choose, strength, setStrength } = inverter;
+  const { entries, attribute, network, mode, choose, strength, setStrength } = inverter;
   if (!attribute) return null;
   const attributes = [...new Set(entries.map((entry) => entry.attribute))].filter(
-    (each) => modesOf(entries, each).length > 0, // a classifier alone changes nothing
+    (each) => networksOf(entries, each).length > 0, // a classifier alone changes nothing
   );
-  const possible = modesOf(entries, attribute);
+  const networks = networksOf(entries, attribute);
+  const possible = modesOf(entries, attribute, network);
   const percent = Math.round(strength * 100);
   return (
     <section className="card choices" aria-label="What to change">
@@ -22,15 +25,24 @@ export function Choices({ inverter }: { inverter: Inverter }) {
         legend="Attribute"
         options={attributes.map((value) => ({ value, enabled: true }))}
         value={attribute}
-        onChange={(value) => choose(value, mode)}
+        onChange={(value) => choose({ attribute: value })}
       />
       <Switch
         name="direction"
         legend="Direction"
         options={MODES.map((value) => ({ value, enabled: possible.includes(value) }))}
         value={mode}
-        onChange={(value) => choose(attribute, value as Mode)}
+        onChange={(value) => choose({ mode: value as Mode })}
       />
+      {networks.length > 1 && (
+        <Switch
+          name="network"
+          legend="Network"
+          options={networks.map((value) => ({ value, enabled: true, name: NETWORKS[value] }))}
+          value={network}
+          onChange={(value) => choose({ network: value })}
+        />
+      )}
       <Slider
         name="Strength"
         value={percent}
@@ -45,7 +57,7 @@ export function Choices({ inverter }: { inverter: Inverter }) {
 interface SwitchProperties {
   name: string;
   legend: string;
-  options: { value: string; enabled: boolean }[];
+  options: { value: string; enabled: boolean; name?: string }[];
   value: string;
   onChange(value: string): void;
 }
@@ -65,7 +77,7 @@ function Switch({ name, legend, options, value, onChange }: SwitchProperties) {
               disabled={!option.enabled}
               onChange={() => onChange(option.value)}
             />
-            <span>{option.value.replaceAll("_", " ")}</span>
+            <span>{option.name ?? option.value.replaceAll("_", " ")}</span>
           </label>
         ))}
       </div>

@@ -9,6 +9,8 @@ const NAMES: Record<Backend, string> = {
   cpu: "JavaScript",
 };
 
+const percent = (share: number) => `${(100 * share).toFixed(1)}%`;
+
 /** The numbers behind the picture, for those who want to see inside. */
 export function Details({ inverter }: { inverter: Inverter }) {
   const { engine, needed, difference, shown, camera, framesPerSecond, only, setOnly } = inverter;
@@ -19,6 +21,16 @@ export function Details({ inverter }: { inverter: Inverter }) {
     const bytes = needed.reduce((sum, { bytes }) => sum + bytes, 0);
     rows.push(["Network", `${entry.network}, ${entry.parameters.toLocaleString("en")} parameters`]);
     rows.push(["Download", `${(bytes / 1e6).toFixed(1)} MB of weights`]);
+  }
+  for (const { role, measured } of needed) {
+    if (!measured) continue;
+    const { count, flips, same_person, outside, brightness } = measured;
+    rows.push([
+      `Measured, ${role}`,
+      `of ${count} held-out photos ${percent(flips)} changed as asked, ${percent(same_person)} the ` +
+        `same person; outside the region ${outside.toFixed(2)} levels of 255 changed, brightness ` +
+        `${brightness < 0 ? "" : "+"}${brightness.toFixed(2)}`,
+    ]);
   }
   if (engine) {
     rows.push(["Computes with", NAMES[engine.backend]]);
