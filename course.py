@@ -38,8 +38,7 @@ COMMANDS = {
     "export": "write a trained pair for the web page",
     "web": "build and open the web page: your own face, live",
     "bench": "measure how fast the course is here [train|data|web|scale]",
-    "test": "run the tests [--fast] [--report: a table of what was tried] [more for pytest] "
-    "[--colab: the notebooks, with Colab's versions]",
+    "test": "run the tests [--fast] [--report: a table too] [--colab: as on Colab] [of pytest's]",
     "install": "make the environment and do nothing else",
     "lock": "pin the dependencies of pyproject.toml again [--upgrade]",
     "address": "say where on GitHub the course is published [NAME/REPOSITORY]",
@@ -266,6 +265,8 @@ def make_venv(folder, uv):
         quiet(command, f"The environment {folder} could not be made.")
         return uv
     wanted = f"3.{MINORS[0]}"
+    if not uv and not has_pip():
+        raise Failure(f"{missing_python()}\n{advice()}")
     say(f"{missing_python()} So uv fetches Python {wanted}, about 35 MB, once.")
     uv = uv or bring_uv()
     fetch([uv, "venv", "--allow-existing", "--python", wanted, str(folder)], "GitHub")
@@ -284,10 +285,8 @@ def find_uv():
 
 def bring_uv():
     """Install the uv that the lock pins into a folder of its own; return its path."""
-    if not importlib.util.find_spec("ensurepip"):  # Debian's Python comes without
-        raise Failure(f"{missing_python()}\n{advice()}")
     this = getattr(sys, "_base_executable", None) or sys.executable
-    say(f"Installing uv for that, into {OWN}.")
+    say(f"Installing uv, into {OWN}.")
     shutil.rmtree(str(OWN), ignore_errors=True)
     quiet([this, "-m", "venv", str(OWN)], f"The environment {OWN} could not be made.")
     pin = re.search(r"^uv==.*\n(?:[ \t].*\n)*", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
@@ -298,10 +297,16 @@ def bring_uv():
     return find_uv()
 
 
+def has_pip():
+    """Tell whether this Python can make environments with pip; Debian's own can't."""
+    return importlib.util.find_spec("ensurepip") is not None
+
+
 def missing_python():
+    without = "" if has_pip() else ", without venv and pip"
     return (
-        f"The course needs {PYTHONS} (64-bit, with venv and pip), as TensorFlow does. This is "
-        f"Python {sys.version.split()[0]} ({sys.executable}), and no other was found."
+        f"The course needs {PYTHONS} (64-bit, with venv and pip). This is Python "
+        f"{sys.version.split()[0]}{without} ({sys.executable}), and no other was found."
     )
 
 
@@ -330,7 +335,7 @@ def debian_package():
     own = [minor for minor in MINORS if os.path.exists(f"/usr/bin/python3.{minor}")]
     if own:
         return f"python3.{own[0]}-venv"
-    if not importlib.util.find_spec("ensurepip"):
+    if not has_pip():
         return "python3-venv"
     return f"python3.{MINORS[0]}-venv    (Ubuntu: after add-apt-repository ppa:deadsnakes/ppa)"
 
@@ -431,7 +436,7 @@ def explain(tail, place="the package index"):
     elif "No matching distribution" in text:
         reason = "There is no package of that kind for this system, or the index can't be reached."
     else:
-        reason = "A package could not be installed."
+        reason = f"What comes from {place} could not be installed."
     return f"{text}\n\n{reason}"
 
 

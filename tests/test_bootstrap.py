@@ -289,11 +289,12 @@ def test_where_uv_cannot_be_installed_each_system_is_told_what_can(
     unsuitable, tmp_path, monkeypatch, manager, told
 ):
     """As on a fresh Debian, whose Python comes without pip."""
-    monkeypatch.setattr(unsuitable.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(unsuitable, "has_pip", lambda: False)
     script(tmp_path / "bin" / manager, "")
     with pytest.raises(unsuitable.Failure) as failure:
         unsuitable.make_venv(tmp_path / ".venv", None)
-    assert "needs Python 3.10 to 3.13" in str(failure.value)
+    assert "needs Python 3.10 to 3.13 (64-bit, with venv and pip)" in str(failure.value)
+    assert "without venv and pip" in str(failure.value)
     assert sys.executable in str(failure.value)
     assert f"\n  {told}" in str(failure.value)
     assert str(failure.value).endswith("Then run the same command again.")
@@ -308,7 +309,7 @@ def test_debian_is_told_the_package_that_is_missing(course, monkeypatch, there, 
     """It suits and lacks venv; or it does not suit, has venv, and there is no network."""
     exists = [f"/usr/bin/python{version}" for version in there]
     monkeypatch.setattr(course.os.path, "exists", lambda path: path in exists)
-    monkeypatch.setattr(course.importlib.util, "find_spec", lambda name: pip or None)
+    monkeypatch.setattr(course, "has_pip", lambda: pip)
     assert course.debian_package().split()[0] == package
 
 
@@ -368,7 +369,7 @@ test "$1" = pip || "{sys.executable}" -m venv --without-pip "{copy.venv}"
     assert status == 0, err
     assert "needs Python 3.99" in err and "uv fetches Python 3.99" in err
     own = copy.folder / ".venv-uv"
-    assert f"Installing uv for that, into {own}." in err
+    assert f"Installing uv, into {own}." in err
     first, *rest = copy.log.read_text().splitlines()
     # What uv fetches stays below the project too, and uv fills the environment.
     assert first.startswith(f"{own}/python venv") and first.endswith(f"--python 3.99 {copy.venv}")
