@@ -8,6 +8,7 @@ It uses the standard library only, and parses from Python 3.6 on, so that a Pyth
 import contextlib
 import difflib
 import hashlib
+import importlib.util
 import os
 import queue
 import re
@@ -22,7 +23,9 @@ ROOT = Path(__file__).resolve().parent
 LOCK = ROOT / "requirements.lock"
 NAME = "facial-attribute-inverter"  # of the project, and of the environment in environment.yml
 LOCK_NAME = ".installing"  # in the environment; .lock there is uv's own
-MINORS = (12, 11, 10)  # of Python 3, as pyproject.toml's requires-python says
+MINORS = (13, 12, 11, 10)  # of Python 3, as pyproject.toml's requires-python says
+PYTHONS = f"Python 3.{MINORS[-1]} to 3.{MINORS[0]}"
+OWN = ROOT / ".venv-uv"  # uv, and the Python that it brings, where this machine has neither
 COMMANDS = {
     "lab": "open the notebooks in JupyterLab",
     "run": "execute the whole course, notebook by notebook",
@@ -35,9 +38,10 @@ COMMANDS = {
     "export": "write a trained pair for the web page",
     "web": "build and open the web page: your own face, live",
     "bench": "measure how fast the course is here [train|data|web|scale]",
-    "test": "run the tests [--fast] [--report: a table of what was tried] [more for pytest]",
+    "test": "run the tests [--fast] [--report: a table too] [--colab: as on Colab] [of pytest's]",
     "install": "make the environment and do nothing else",
-    "lock": "pin the dependencies of pyproject.toml again (needs uv) [--upgrade]",
+    "lock": "pin the dependencies of pyproject.toml again [--upgrade]",
+    "address": "say where on GitHub the course is published [NAME/REPOSITORY]",
 }
 HELD = {}  # the open lock, for processes that install
 # How long pip takes for a package, where an ordinary one is 1: a guess for the time left.
@@ -65,17 +69,20 @@ def main(argv):
         hint = f" Did you mean {near[0]}?" if near else ""
         print(f"There is no command {command}.{hint} All: {', '.join(COMMANDS)}.", file=sys.stderr)
         return 2
-    if command in ("test", "install", "lock") and ("-h" in rest or "--help" in rest):
+    own = {"lock": lock, "address": address}  # these need no environment
+    if command in ("test", "install", *own) and ("-h" in rest or "--help" in rest):
         return print(f"python3 course.py {command}: {COMMANDS[command]}")
-    if command == "lock":
-        return lock(rest)
+    if command in own:
+        return own[command](rest)
     python = str(ready_environment())
     if command == "install":
         return print(f"Everything is installed: {python}")
     if command == "test":
         os.chdir(str(ROOT))
         fast = ["-m", "not slow"] if "--fast" in rest else []
-        more = [r for r in rest if r != "--fast"]
+        more = [r for r in rest if r not in ("--fast", "--colab")]
+        if "--colab" in rest:  # minutes, and 3 GB of its own: no part of the others
+            more = ["tests/colab.py", "--capture=no"] + more
         # All of them two files at a time; of a few, the second process would only start.
         two = [] if set(more) - {"--report"} else ["-n", "2", "--dist", "loadfile"]
         return hand_over([python, "-m", "pytest"] + fast + two + more)
@@ -121,8 +128,12 @@ def in_conda():
 def folder_and_python():
     if in_conda():
         return Path(sys.prefix), Path(sys.executable)
-    folder = ROOT / ".venv"
-    return folder, folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    return ROOT / ".venv", in_venv(ROOT / ".venv", "python")
+
+
+def in_venv(folder, name):
+    """Return where an environment has a program."""
+    return folder / (f"Scripts/{name}.exe" if os.name == "nt" else f"bin/{name}")
 
 
 def marker(folder):
@@ -192,13 +203,13 @@ def only_one(path):
 
 
 def install(folder, python, wanted):
-    uv = shutil.which("uv")
+    uv = find_uv()
     # Without a marker an installation broke off, and nobody knows in the middle of which file.
     keep = in_conda() or (marker(folder)[1:] == wanted[1:] and is_alive(folder, python))
     if not keep:
         clear(folder)
         say("Setting up the course: once, about 3 GB, a few minutes.")
-        make_venv(folder, uv)
+        uv = make_venv(folder, uv)
     elif marker(folder):
         say("The list of dependencies has changed: installing what is new.")
         (folder / ".installed").unlink()
@@ -233,7 +244,8 @@ def install_with_pip(steps, python):
     for step in steps:
         status, tail = follow(pip + ["install"] + options + step, python)
         if status != 0:
-            raise Failure(explain(tail))
+            again = "Then run the same command again; downloads are kept."
+            raise Failure(f"{explain(tail)} {again}")
 
 
 def clear(folder):
@@ -246,37 +258,102 @@ def clear(folder):
 
 
 def make_venv(folder, uv):
+    """Make an empty environment; return the uv to fill it with, or None."""
     python = find_python(bool(uv))
     if python:
         command = [python, "-m", "venv", str(folder)] + (["--without-pip"] if uv else [])
-    elif uv:
-        command = [uv, "venv", "--allow-existing", "--python", "3.11", str(folder)]
-    else:
-        raise Failure(
-            "The course needs Python 3.10, 3.11 or 3.12 (64-bit, with venv and pip). This is "
-            f"Python {sys.version.split()[0]} ({sys.executable}), and no other was found.\n"
-            "  Debian, Ubuntu: sudo apt install python3 python3-venv\n"
-            "  macOS:          brew install python@3.12\n"
-            "  Windows:        winget install Python.Python.3.12\n"
-            "  anywhere:       install uv, which brings a Python of its own\n"
-            "Then run the same command again."
-        )
-    quiet(command, f"The environment {folder} could not be made.")
+        quiet(command, f"The environment {folder} could not be made.")
+        return uv
+    wanted = f"3.{MINORS[0]}"
+    if not uv and not has_pip():
+        raise Failure(f"{missing_python()}\n{advice()}")
+    say(f"{missing_python()} So uv fetches Python {wanted}, about 35 MB, once.")
+    uv = uv or bring_uv()
+    fetch([uv, "venv", "--allow-existing", "--python", wanted, str(folder)], "GitHub")
+    return uv
 
 
-def find_python(has_uv=False):
+def find_uv():
+    """Return the path of this machine's uv, or of the one that was brought, or None."""
+    own = in_venv(OWN, "uv")
+    if shutil.which("uv") or not own.is_file():
+        return shutil.which("uv")
+    # The Python that it fetches goes when the project's folder goes; others' stay theirs.
+    os.environ.setdefault("UV_PYTHON_INSTALL_DIR", str(OWN / "python"))
+    return str(own)
+
+
+def bring_uv():
+    """Install the uv that the lock pins into a folder of its own; return its path."""
+    this = getattr(sys, "_base_executable", None) or sys.executable
+    say(f"Installing uv, into {OWN}.")
+    shutil.rmtree(str(OWN), ignore_errors=True)
+    quiet([this, "-m", "venv", str(OWN)], f"The environment {OWN} could not be made.")
+    pin = re.search(r"^uv==.*\n(?:[ \t].*\n)*", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
+    (OWN / "uv.txt").write_text(pin.group(), encoding="utf-8")
+    pip = [str(in_venv(OWN, "python")), "-m", "pip", "install", "--no-input"]
+    pip += ["--disable-pip-version-check", "--require-hashes", "-r", str(OWN / "uv.txt")]
+    fetch(pip, "the package index")
+    return find_uv()
+
+
+def has_pip():
+    """Tell whether this Python can make environments with pip; Debian's own can't."""
+    return importlib.util.find_spec("ensurepip") is not None
+
+
+def missing_python():
+    without = "" if has_pip() else ", without venv and pip"
+    return (
+        f"The course needs {PYTHONS} (64-bit, with venv and pip). This is Python "
+        f"{sys.version.split()[0]}{without} ({sys.executable}), and no other was found."
+    )
+
+
+def advice():
+    """Say how this system gets a Python that fits."""
+    wanted = f"3.{MINORS[0]}"
+    managers = {
+        "winget": f"winget install Python.Python.{wanted}",
+        "brew": f"brew install python@{wanted}",
+        "apt": f"sudo apt install {debian_package()}",
+        "dnf": f"sudo dnf install python{wanted}",
+        "zypper": f"sudo zypper install python{wanted.replace('.', '')}",
+        "pacman": "sudo pacman -S uv    (which brings a Python of its own)",
+    }
+    here = [command for name, command in managers.items() if shutil.which(name)]
+    return (
+        "To get one, with a network:\n"
+        f"  {(here + [f'Python {wanted}, from https://www.python.org/downloads'])[0]}\n"
+        "  or conda: environment.yml says how\n"
+        "Then run the same command again."
+    )
+
+
+def debian_package():
+    """Name the package by which Debian's own Python fits, or can at least install uv."""
+    own = [minor for minor in MINORS if os.path.exists(f"/usr/bin/python3.{minor}")]
+    if own:
+        return f"python3.{own[0]}-venv"
+    if not has_pip():
+        return "python3-venv"
+    return f"python3.{MINORS[0]}-venv    (Ubuntu: after add-apt-repository ppa:deadsnakes/ppa)"
+
+
+def find_python(has_uv=False, minors=None):
     """Return the path of a suitable Python, this one first, or None."""
+    minors = minors or MINORS
     candidates = [[getattr(sys, "_base_executable", None) or sys.executable]]
-    candidates += [[f"python3.{minor}"] for minor in MINORS]
+    candidates += [[f"python3.{minor}"] for minor in minors]
     if os.name == "nt":
-        candidates += [["py", f"-3.{minor}"] for minor in MINORS]
+        candidates += [["py", f"-3.{minor}"] for minor in minors]
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    for minor in MINORS:
+    for minor in minors:
         candidates += [[str(p)] for p in sorted(pyenv.glob(f"versions/3.{minor}.*/bin/python"))]
     # Running it is the only proof: a pyenv shim may stand for a Python that isn't there, and
     # Debian's Python comes without ensurepip.
     probe = f"import sys, venv{'' if has_uv else ', ensurepip'}; print(sys.executable); " + (
-        f"sys.exit(not (sys.version_info[0] == 3 and sys.version_info[1] in {MINORS}"
+        f"sys.exit(not (sys.version_info[0] == 3 and sys.version_info[1] in {minors}"
         " and sys.maxsize > 2**32))"
     )
     for candidate in candidates:
@@ -293,13 +370,32 @@ def find_python(has_uv=False):
 
 def lock(options):
     """Compile requirements.lock from pyproject.toml, for every system and Python at once."""
-    uv = shutil.which("uv")
-    if not uv:
-        raise Failure("This needs uv: python3 -m pip install uv")
-    command = [uv, "pip", "compile", "--universal", "--python-version", "3.10", "--extra", "test"]
+    command = [find_uv() or bring_uv(), "pip", "compile", "--universal", "--all-extras"]
+    command += ["--python-version", f"3.{MINORS[-1]}"]
     command += ["--generate-hashes", "--no-emit-index-url", "--no-annotate", "--quiet"]
     command += ["--custom-compile-command", "python3 course.py lock", "pyproject.toml"]
     return subprocess.call(command + ["-o", LOCK.name] + options, cwd=str(ROOT))
+
+
+# Where the course is published --------------------------------------------------------------
+
+
+def address(words):
+    """Write where the course is published into every file that says so, or tell where that is."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    old = re.search(r"google\.com/github/([^/]+/[^/]+)/", readme).group(1)
+    if not words:
+        return print(f"{old}    (to change it: python3 course.py address NAME/REPOSITORY)")
+    new = re.sub(r"^https://github\.com/|(\.git)?/?$", "", words[0])
+    if len(words) > 1 or not re.match(r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", new):
+        raise Failure(f"{' '.join(words)} is no repository of GitHub, such as somebody/{NAME}.")
+    paths = sorted(ROOT.glob("notebooks/*.ipynb")) + [ROOT / "README.md", ROOT / "CITATION.cff"]
+    for path in paths:
+        text = path.read_bytes().decode("utf-8")  # whatever its lines end in
+        for before in ("google.com/github/", "https://github.com/", 'REPOSITORY = \\"'):
+            text = text.replace(before + old, before + new)
+        path.write_bytes(text.encode("utf-8"))
+    print(f"{len(paths)} files now say {new}. To undo it: python3 course.py address {old}")
 
 
 # Running installers -------------------------------------------------------------------------
@@ -311,24 +407,37 @@ def say(text):
 
 
 def quiet(command, problem):
+    said = words_of_failure(command)
+    if said is not None:
+        raise Failure(f"{problem} {' '.join(command)} said:\n{said}")
+
+
+def fetch(command, place):
+    """Run what downloads from a place; where it fails, say what else helps."""
+    said = words_of_failure(command)
+    if said is not None:
+        raise Failure(f"{explain(said.splitlines()[-15:], place)}\n{advice()}")
+
+
+def words_of_failure(command):
+    """Run a command; return None if all went well, else all that it printed."""
     pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "universal_newlines": True}
     done = subprocess.run(command, **pipe, **HELD)
-    if done.returncode != 0:
-        raise Failure(f"{problem} {' '.join(command)} said:\n{done.stdout.strip()}")
+    return done.stdout.strip() if done.returncode != 0 else None
 
 
-def explain(tail):
+def explain(tail, place="the package index"):
     """Turn an installer's last lines into a message."""
     text = "\n".join(tail)
     if NO_NETWORK.search(text):
-        reason = "No connection to the package index. Check the network, or the proxy's settings."
+        reason = f"No connection to {place}. Check the network, or the proxy's settings."
     elif "No space left" in text:
         reason = "The disk is full. The course needs about 4 GB."
     elif "No matching distribution" in text:
         reason = "There is no package of that kind for this system, or the index can't be reached."
     else:
-        reason = "pip could not install a package."
-    return f"{text}\n\n{reason} Then run the same command again; downloads are kept."
+        reason = f"What comes from {place} could not be installed."
+    return f"{text}\n\n{reason}"
 
 
 def follow(pip, python):

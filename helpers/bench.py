@@ -27,7 +27,7 @@ import numpy as np
 from PIL import Image
 from tqdm.auto import tqdm
 
-from . import datasets
+from . import datasets, setup
 from .errors import CourseError, first_line
 from .files import write_text
 from .profiles import ROOT
@@ -183,7 +183,7 @@ def train(rounds: int = 5, batch: int = 8, size: int = 128) -> dict:
     """
     import tensorflow as tf
 
-    from . import metrics, peer, setup, training
+    from . import metrics, peer, training
 
     rng = np.random.default_rng(0)
     without, with_ = rng.uniform(-1, 1, (2, batch, size, size, 3)).astype(np.float32)
@@ -521,7 +521,7 @@ def in_new_process(function: Callable, *arguments):
     """Call a function of a module in a process of its own, and return what it returned."""
     context = multiprocessing.get_context("spawn")
     try:
-        with ProcessPoolExecutor(1, mp_context=context) as pool:
+        with ProcessPoolExecutor(1, mp_context=context, initializer=setup.load_tensorflow) as pool:
             return pool.submit(function, *arguments).result()
     except BrokenProcessPool as error:
         raise BenchError(

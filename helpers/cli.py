@@ -6,12 +6,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
-# TensorFlow announces its build and its plugins on every start; warnings still come through.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import typer
 
-from . import datasets
+from . import datasets, setup
 from .errors import CourseError, counted, explain, is_refusal
 from .profiles import CACHE, ROOT
 
@@ -248,6 +245,7 @@ def train(
         raise fail("--devices goes with --strategy mirrored.", 2)
     if xla and strategy:
         raise fail("--xla compiles the step of one device: leave out --strategy.", 2)
+    setup.load_tensorflow()
     from . import distribute, training
 
     source = data or datasets.default_data()
@@ -349,6 +347,7 @@ def invert(
     ] = False,
 ) -> None:
     """Edit photos: find each face, align, edit, and paste back at full resolution."""
+    setup.load_tensorflow()
     from .inverter import invert_files
 
     failures = invert_files(
@@ -389,6 +388,7 @@ def export(
     ] = ROOT / "weights" / "classifier-a.npz",
 ) -> None:
     """Export both directions to TensorFlow.js for the page, and check them against Keras."""
+    setup.load_tensorflow()
     from tqdm.auto import tqdm
 
     from . import classifier, inverter, training
@@ -474,6 +474,7 @@ def evaluate(
     seed: SeedOption = 0,
 ) -> None:
     """Measure both directions on held-out images: a report, a table, and the worst cases."""
+    setup.load_tensorflow()
     from .evaluation import evaluate, markdown
 
     report = evaluate(
@@ -518,6 +519,7 @@ def bench(
     ] = None,
 ) -> None:
     """Measure how fast the course is here: what is compared takes turns, side by side."""
+    setup.load_tensorflow()
     from . import bench as benches
 
     names = list(dict.fromkeys(which)) if which else list(Bench)

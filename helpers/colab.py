@@ -15,9 +15,6 @@ from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# Where the course is published. The notebooks hold it too, in badges and in their first cells;
-# "python3 helpers/colab.py OWNER/NAME" writes a new one to all of them.
-REPOSITORY = "OWNER/facial-attribute-inverter"
 NOT_ON_COLAB = {"jupyterlab"}  # Colab is the notebook
 WATCHED = {"tensorflow", "keras", "numpy"}  # another version of these may well matter
 
@@ -92,49 +89,29 @@ def install() -> list[str]:
 
 
 def untested() -> list[str]:
-    """Return a line for each watched package that has another version than the course asks for."""
-    try:
-        from packaging.requirements import Requirement
-    except ImportError:
-        return []
-    lines = []
-    for requirement in map(Requirement, requirements()):
-        if requirement.name not in WATCHED or missing([requirement.name]):
-            continue
-        version = metadata.version(requirement.name)
-        if not requirement.specifier.contains(version, prereleases=True):
-            lines.append(f"{requirement.name} is {version}; the course asks for {requirement}")
-    return lines
+    """Return a line for each watched package that is older or newer than the course was run with.
 
-
-def publish(repository: str) -> int:
-    """Write where the course is published into every notebook, the README and this module.
-
-    Returns
-    -------
-    int
-        How many files changed.
+    That is from the oldest that pyproject.toml admits to the newest that the lock pins.
     """
-    paths = [*ROOT.glob("notebooks/**/*.ipynb"), ROOT / "README.md", Path(__file__).resolve()]
-    changed = 0
-    for path in paths:
-        text = path.read_text(encoding="utf-8")
-        if REPOSITORY in text and repository != REPOSITORY:
-            path.write_text(text.replace(REPOSITORY, repository), encoding="utf-8", newline="\n")
-            changed += 1
-    return changed
+    oldest = dict(re.findall(r"^([\w-]+)>=([\d.]+)", "\n".join(requirements()), re.MULTILINE))
+    pinned, lines = pins(), []
+    for name in WATCHED - set(missing(WATCHED)):
+        version = metadata.version(name)
+        newest = max(re.findall(r"^[\w-]+==(\S+)", pinned[name], re.MULTILINE), key=release)
+        # 2.21.3 is the release that 2.21.0 is, mended.
+        if release(version) < release(oldest[name]) or release(version)[:2] > release(newest)[:2]:
+            lines.append(f"{name} is {version}; the course was run with {oldest[name]} to {newest}")
+    return sorted(lines)
+
+
+def release(version: str) -> tuple[int, ...]:
+    """Return the numbers of a version, to compare: "2.21.0rc1" -> (2, 21, 0)."""
+    return tuple(map(int, re.match(r"[\d.]*\d", version).group().split(".")))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        if len(sys.argv) > 2 or not re.fullmatch(r"[\w.-]+/[\w.-]+", sys.argv[1]):
-            sys.exit("usage: python3 helpers/colab.py [OWNER/NAME]")
-        print(f"{publish(sys.argv[1])} files now say {sys.argv[1]}.")
-    else:
-        try:
-            install()
-        except subprocess.CalledProcessError as error:
-            sys.exit(
-                f"pip failed (status {error.returncode}): see above; then run this cell again."
-            )
-        print("\n".join(["Everything that the course needs is there.", *untested()]))
+    try:
+        install()
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"pip failed (status {error.returncode}): see above; then run this cell again.")
+    print("\n".join(["Everything that the course needs is there.", *untested()]))

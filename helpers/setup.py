@@ -1,6 +1,7 @@
-"""What the first cell of every notebook calls."""
+"""What every notebook calls first, and each command that computes."""
 
 import contextlib
+import faulthandler
 import os
 import platform
 from collections.abc import Iterator
@@ -16,15 +17,13 @@ def start(seed: int = 0) -> profiles.Profile:
     seed : int
         For Python, NumPy and TensorFlow.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from IPython.display import Markdown, display
 
-    with silenced():
-        import keras
-        import tensorflow as tf
+    load_tensorflow()
+    import keras
+    import tensorflow as tf
 
-        tf.config.list_physical_devices()
-        run_graphs_as_written()
+    run_graphs_as_written()
 
     keras.utils.set_random_seed(seed)
     profile = profiles.load_profile()
@@ -32,6 +31,20 @@ def start(seed: int = 0) -> profiles.Profile:
     line = "; ".join([*versions, f"Keras {keras.__version__}", device_names(), f"seed {seed}"])
     display(Markdown(f"{line}\n\n{profile.table()}"))
     return profile
+
+
+def load_tensorflow() -> None:
+    """Import TensorFlow and Keras, and look for GPUs, without a word.
+
+    TensorFlow tells of its build, of what is linked twice, and of each library for a GPU that it
+    could not find. Most of it comes before its own setting for how much it tells is read.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with silenced():
+        import keras  # noqa: F401
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
 
 
 def device_names() -> str:
@@ -61,17 +74,22 @@ def run_graphs_as_written() -> None:
 
 @contextlib.contextmanager
 def silenced() -> Iterator[None]:
-    """Drop what TensorFlow's C++ writes to the error stream; Python's own errors still show.
+    """Drop what TensorFlow's C++ writes to the error stream.
 
-    On a machine without a GPU it reports each library that it could not find, in red, above the
-    first cell of every notebook; no setting keeps it from that.
+    Python's own errors still show, and where the process dies of C++ (on a processor that is too
+    old, say), Python tells on which line.
     """
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
+    told = faulthandler.is_enabled()
     try:
+        if not told:
+            faulthandler.enable(kept)
         os.dup2(nowhere, 2)
         yield
     finally:
         os.dup2(kept, 2)
+        if not told:
+            faulthandler.disable()
         os.close(kept)
         os.close(nowhere)

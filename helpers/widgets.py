@@ -355,6 +355,18 @@ def weighted_parts(parts: dict[str, tuple[float, float]]) -> Figure:
     return figure
 
 
+# --- a photo of the learner's (notebook 00) -------------------------------------------------
+
+
+def uploaded(value: dict | tuple) -> bytes:
+    """Return the content of the file that an upload widget holds, given its value.
+
+    That is a tuple of files since ipywidgets 8; in 7, which Colab has, a dict by their names.
+    """
+    (file,) = value.values() if isinstance(value, dict) else value
+    return bytes(file["content"])
+
+
 # --- exercises ------------------------------------------------------------------------------
 
 

@@ -1,13 +1,17 @@
 """course.py on first use and after, on copies with tiny locks; the lock and environment.yml."""
 
 import ast
+import base64
+import hashlib
 import importlib.util
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -19,7 +23,7 @@ else:
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-OWN_COMMANDS = {"test", "install", "lock"}
+OWN_COMMANDS = {"test", "install", "lock", "address"}
 posix_only = pytest.mark.skipif(os.name == "nt", reason="the stand-ins are shell scripts")
 
 CLI = (
@@ -146,7 +150,9 @@ def test_test_hands_over_to_pytest(course, monkeypatch):
     monkeypatch.chdir(ROOT)
     course.main(["test", "--fast", "-k", "x"])
     course.main(["test", "--fast", "--report"])
-    one_by_one, all_of_them = (command[3:] for command in handed)
+    course.main(["test", "--colab", "-x"])
+    one_by_one, all_of_them, colab = (command[3:] for command in handed)
+    assert colab == ["tests/colab.py", "--capture=no", "-x"] and (ROOT / colab[0]).is_file()
     assert one_by_one == ["-m", "not slow", "-k", "x"]
     assert all_of_them == ["-m", "not slow", "-n", "2", "--dist", "loadfile", "--report"]
     assert all(command[:3] == ["python", "-m", "pytest"] for command in handed)
@@ -193,6 +199,55 @@ def test_the_report_counts_what_the_tests_tried(tmp_path):
     assert "What was tried" not in done.stdout and not (tmp_path / "build").exists()
 
 
+# Where the course is published --------------------------------------------------------------
+
+
+@pytest.fixture
+def published(tmp_path):
+    """A copy of all that says where the course is published, and its course.py."""
+    for path in [*ROOT.glob("notebooks/*.ipynb"), *map(ROOT.joinpath, ADDRESSED)]:
+        copy = tmp_path / path.relative_to(ROOT)
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copy(path, copy)
+    return load_course(tmp_path / "course.py")
+
+
+ADDRESSED = ["course.py", "README.md", "CITATION.cff"]
+
+
+def contents(course):
+    return {path: path.read_bytes() for path in course.ROOT.rglob("*.*") if path.is_file()}
+
+
+def test_the_address_is_written_everywhere_and_can_be_undone(published, capsys):
+    before = contents(published)
+    published.main(["address"])
+    old = capsys.readouterr().out.split()[0]
+    published.main(["address", "https://github.com/some-body/my.faces.git"])
+    assert f"To undo it: python3 course.py address {old}" in capsys.readouterr().out
+    after = contents(published)
+    same = {path.name for path in before if before[path] == after[path]}
+    assert same <= {"course.py"} | {path.name for path in after if path.suffix == ".pyc"}
+    for path, content in after.items():
+        if path.suffix == ".ipynb":
+            cells = json.loads(content)["cells"]
+            assert "github/some-body/my.faces/blob" in "".join(cells[0]["source"])
+            assert 'REPOSITORY = "some-body/my.faces"\n' in cells[1]["source"]
+        assert old.encode() not in content or path.name in same
+    published.main(["address", old])
+    assert contents(published) == before
+
+
+@pytest.mark.parametrize(
+    "words", [["faces"], ["me/faces", "too"], ["me/fa ces"], ["a/b/c"], ['"/x']]
+)
+def test_what_is_no_address_is_refused(published, words):
+    before = contents(published)
+    with pytest.raises(published.Failure, match="is no repository of GitHub"):
+        published.main(["address", *words])
+    assert contents(published) == before
+
+
 # Finding a Python ---------------------------------------------------------------------------
 
 
@@ -207,26 +262,137 @@ def test_an_unsuitable_python_finds_a_suitable_one(course, tmp_path, monkeypatch
     assert Path(course.find_python()) == Path(sys.executable)
 
 
-@posix_only
-def test_no_suitable_python_says_what_to_do(course, tmp_path, monkeypatch):
+@pytest.fixture
+def unsuitable(course, tmp_path, monkeypatch):
+    """course.py where no Python suits, and an empty folder is all of the PATH."""
     monkeypatch.setattr(course, "MINORS", (99,))
-    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(course, "OWN", tmp_path / ".venv-uv")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     assert course.find_python() is None
-    with pytest.raises(course.Failure) as failure:
-        course.make_venv(tmp_path / ".venv", None)
-    assert "Python 3.10, 3.11 or 3.12" in str(failure.value)
-    assert "apt install python3-venv" in str(failure.value).replace("python3 ", "")
-    assert "brew" in str(failure.value) and "winget" in str(failure.value)
-    assert sys.executable in str(failure.value)
+    return course
 
 
 @posix_only
-def test_without_a_python_uv_brings_one(course, tmp_path, monkeypatch):
-    monkeypatch.setattr(course, "find_python", lambda has_uv: None)
+@pytest.mark.parametrize(
+    ("manager", "told"),
+    [
+        ("apt", "sudo apt install python3-venv\n"),
+        ("dnf", "sudo dnf install python3.99\n"),
+        ("zypper", "sudo zypper install python399\n"),
+        ("pacman", "sudo pacman -S uv"),
+        ("brew", "brew install python@3.99\n"),
+        ("winget", "winget install Python.Python.3.99\n"),
+        ("none", "Python 3.99, from https://www.python.org/downloads\n"),
+    ],
+)
+def test_where_uv_cannot_be_installed_each_system_is_told_what_can(
+    unsuitable, tmp_path, monkeypatch, manager, told
+):
+    """As on a fresh Debian, whose Python comes without pip."""
+    monkeypatch.setattr(unsuitable, "has_pip", lambda: False)
+    script(tmp_path / "bin" / manager, "")
+    with pytest.raises(unsuitable.Failure) as failure:
+        unsuitable.make_venv(tmp_path / ".venv", None)
+    assert "needs Python 3.10 to 3.13 (64-bit, with venv and pip)" in str(failure.value)
+    assert "without venv and pip" in str(failure.value)
+    assert sys.executable in str(failure.value)
+    assert f"\n  {told}" in str(failure.value)
+    assert str(failure.value).endswith("Then run the same command again.")
+
+
+@posix_only
+@pytest.mark.parametrize(
+    ("there", "pip", "package"),
+    [(["3.12"], False, "python3.12-venv"), (["3.14"], True, "python3.13-venv")],
+)
+def test_debian_is_told_the_package_that_is_missing(course, monkeypatch, there, pip, package):
+    """It suits and lacks venv; or it does not suit, has venv, and there is no network."""
+    exists = [f"/usr/bin/python{version}" for version in there]
+    monkeypatch.setattr(course.os.path, "exists", lambda path: path in exists)
+    monkeypatch.setattr(course, "has_pip", lambda: pip)
+    assert course.debian_package().split()[0] == package
+
+
+@posix_only
+def test_a_uv_that_is_there_brings_a_python(unsuitable, tmp_path):
     uv = script(tmp_path / "uv", f'echo "$@" > "{tmp_path}/log"')
-    course.make_venv(tmp_path / ".venv", str(uv))
+    assert unsuitable.make_venv(tmp_path / ".venv", str(uv)) == str(uv)
     words = (tmp_path / "log").read_text().split()
-    assert words[0] == "venv" and words[words.index("--python") + 1] == "3.11"
+    assert words[0] == "venv" and words[words.index("--python") + 1] == "3.99"
+    script(uv, "echo 'error sending request for url (https://github.com/x)'; exit 2")
+    with pytest.raises(unsuitable.Failure, match="No connection to GitHub") as failure:
+        unsuitable.make_venv(tmp_path / ".venv", str(uv))
+    assert "To get one" in str(failure.value)
+
+
+def write_wheel(folder, name, files):
+    """Write a wheel of these files; return its line for a list of requirements."""
+    about = f"{name}-1.0.dist-info"
+    files |= {
+        f"{about}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+        f"{about}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    hashes = {path: hashlib.sha256(text.encode()).digest() for path, text in files.items()}
+    encoded = {p: base64.urlsafe_b64encode(h).decode().rstrip("=") for p, h in hashes.items()}
+    record = [f"{path},sha256={text},{len(files[path])}" for path, text in encoded.items()]
+    path = folder / f"{name}-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as wheel:
+        for inside, text in files.items():
+            entry = zipfile.ZipInfo(inside)
+            entry.external_attr = 0o100755 << 16  # pip keeps what may be executed so
+            wheel.writestr(entry, text)
+        wheel.writestr(f"{about}/RECORD", "\n".join([*record, f"{about}/RECORD,,"]) + "\n")
+    return f"{name}==1.0 \\\n    --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
+
+
+@posix_only
+@pytest.mark.slow
+def test_where_no_python_suits_uv_is_installed_and_brings_one(tmp_path):
+    """The package uv is a stand-in, from a folder in place of an index."""
+    # As for a Python that is too new: course.py finds none of its versions.
+    copy = Copy(tmp_path / "project", uv=None)
+    course = copy.folder / "course.py"
+    source = course.read_text("utf-8")
+    course.write_text(re.sub(r"^MINORS = .*", "MINORS = (99,)", source, flags=re.M), "utf-8")
+    uv = f"""#!/bin/sh
+echo "$UV_PYTHON_INSTALL_DIR $@" >> "{copy.log}"
+test "$1" = pip || "{sys.executable}" -m venv --without-pip "{copy.venv}"
+"""
+    index = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path)}
+    for hostile in (True, False):
+        line = write_wheel(tmp_path, "uv", {"uv-1.0.data/scripts/uv": uv})
+        line = line.replace("sha256:", "sha256:00000000")[:-9] + "\n" if hostile else line
+        (copy.folder / "requirements.lock").write_text(line)
+        status, out, err = copy.run("train", **index)
+        if hostile:
+            assert status == 1 and "DO NOT MATCH THE HASHES" in err and not copy.log.read_text()
+    assert status == 0, err
+    assert "needs Python 3.99" in err and "uv fetches Python 3.99" in err
+    own = copy.folder / ".venv-uv"
+    assert f"Installing uv, into {own}." in err
+    first, *rest = copy.log.read_text().splitlines()
+    # What uv fetches stays below the project too, and uv fills the environment.
+    assert first.startswith(f"{own}/python venv") and first.endswith(f"--python 3.99 {copy.venv}")
+    assert [line.split()[1:3] for line in rest] == [["pip", "install"]] * 2
+    assert f"cli ['train'] {copy.venv}" in out
+
+    # It is found again when something else is to be installed.
+    (copy.folder / "requirements.lock").write_text(line + "# changed\n")
+    status, _, err = copy.run("train", **index)
+    assert status == 0 and "Installing uv" not in err
+    assert len(copy.log.read_text().splitlines()) == 5
+
+
+@posix_only
+@pytest.mark.slow
+def test_where_no_python_suits_and_no_network_is_there_words_help(tmp_path):
+    copy = Copy(tmp_path / "project", pins("uv"), uv=None)
+    course = copy.folder / "course.py"
+    source = course.read_text("utf-8")
+    course.write_text(re.sub(r"^MINORS = .*", "MINORS = (99,)", source, flags=re.M), "utf-8")
+    status, _, err = copy.run("lab", **NO_INDEX)
+    assert status == 1 and "Traceback" not in err
+    assert "No connection to the package index." in err and "To get one, with a network:" in err
 
 
 # Installing, with a stand-in for uv ---------------------------------------------------------
@@ -397,6 +563,11 @@ def python_of(minor):
     pytest.skip(f"there is no Python 3.{minor} here")
 
 
+# For pip: nothing answers there.
+NO_INDEX = {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": "http://127.0.0.1:9/simple"}
+NO_INDEX |= {"PIP_RETRIES": "1", "PIP_FIND_LINKS": "", "PIP_EXTRA_INDEX_URL": ""}
+
+
 def without_rights():
     """The start of a command that runs without what root alone may do."""
     if os.geteuid() or sys.platform != "linux":
@@ -406,7 +577,7 @@ def without_rights():
 
 @posix_only
 @pytest.mark.slow
-@pytest.mark.parametrize("minor", [10, 11, 12])
+@pytest.mark.parametrize("minor", [10, 11, 12, 13])
 def test_pip_installs_for_real_on_each_python_where_the_path_is_awkward(tmp_path, minor, tried):
     """Without the rights of root, and with a home folder that may not be written to."""
     python = python_of(minor)
@@ -447,9 +618,7 @@ def test_once_installed_no_network_is_needed(celeba, tmp_path, tried):
 @pytest.mark.slow
 def test_no_network_and_wrong_hashes_are_said_in_words(tmp_path):
     copy = Copy(tmp_path / "project", pins("six"), uv="exit 1")
-    closed = {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": "http://127.0.0.1:9/simple"}
-    closed |= {"PIP_RETRIES": "1", "PIP_FIND_LINKS": "", "PIP_EXTRA_INDEX_URL": ""}
-    status, _, err = copy.run("lab", **closed)
+    status, _, err = copy.run("lab", **NO_INDEX)
     assert status == 1
     assert "uv could not do it" in err
     assert "No connection to the package index." in err and "Traceback" not in err

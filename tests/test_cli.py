@@ -1,6 +1,10 @@
 """The commands as a user types them, on tiny data; errors are text, never a traceback."""
 
 import json
+import os
+import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -52,6 +56,35 @@ def test_every_command_explains_itself(course):
         code, help_text = course(command, "--help")
         assert code == 0 and "--help" in help_text
     assert "[default: 24]" in course("train", "--help")[1]  # no markup, though in brackets
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "--attribute", "hat", "--data", "nowhere", "--out", "out"],
+        ["invert", "nowhere.jpg", "--attribute", "hat", "--direction", "add", "--out", "out"],
+        ["evaluate", "--attribute", "hat", "--data", "nowhere", "--out", "out"],
+        ["export", "--attribute", "hat", "--weights", "nowhere", "--out", "out"],
+        ["bench", "data", "--data", "nowhere"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_nothing_but_the_course_speaks(words, tmp_path):
+    """TensorFlow's own remarks go past Python, so a process of its own it must be."""
+    command = [sys.executable, "-m", "helpers.cli", *words]
+    environment = {"PYTHONPATH": str(ROOT), "COLUMNS": "200", **os.environ}
+    environment.pop("TF_CPP_MIN_LOG_LEVEL", None)  # of the tests
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1 and "nowhere" in done.stdout + done.stderr
+    # As TensorFlow writes: "WARNING: All log messages before ...", "E0000 00:00:17000000.7 ...".
+    assert not re.search(r"^(WARNING|[IWEF]\d{4} |\d{4}-)", done.stderr, re.MULTILINE), done.stderr
+
+
+def test_a_crash_in_what_is_silenced_is_told():
+    code = "import os; from helpers.setup import silenced\nwith silenced(): os.abort()"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert "Fatal Python error: Aborted" in done.stderr and "line 2" in done.stderr
 
 
 def test_split_writes_both_sides(course, celeba, tmp_path):

@@ -1,14 +1,16 @@
 """Colab: only what is missing is installed, and the notebooks agree on where the course is."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
 
-import packaging.requirements  # noqa: F401  (imported here, as a test hides its folder)
 import pytest
+from packaging.requirements import Requirement
 
 from helpers import colab
 
@@ -17,7 +19,7 @@ NOTEBOOKS = sorted((colab.ROOT / "notebooks").glob("*.ipynb"))
 PYPROJECT = """
 [project]
 dependencies = [
-  "tensorflow>=2.19,<2.20",  # there
+  "tensorflow>=2.19,<3",     # there
   "mtcnn>=1.0,<2",           # missing, and so is one of its own
   "TensorFlowJS>=4.22",
   "jupyterlab>=4",
@@ -105,7 +107,13 @@ def test_only_what_is_missing_is_installed_and_what_that_needs(machine):
 
 
 def test_a_version_that_was_not_tested_is_named(machine):
-    assert colab.untested() == ["tensorflow is 2.20.0; the course asks for tensorflow<2.20,>=2.19"]
+    site, _ = machine
+    assert colab.untested() == ["tensorflow is 2.20.0; the course was run with 2.19 to 2.19.0"]
+    shutil.rmtree(site / "tensorflow-2.20.0.dist-info")
+    for version, said in {"2.19.0": 0, "2.19.9": 0, "2.18.1": 1, "3.0.0rc1": 1}.items():
+        write_distribution(site, "tensorflow", version)
+        assert len(colab.untested()) == said
+        shutil.rmtree(site / f"tensorflow-{version}.dist-info")
 
 
 def test_pins_keep_every_marker_and_hash(machine):
@@ -130,41 +138,69 @@ def test_the_real_lists_are_understood():
 
 
 def test_colab_py_needs_the_standard_library_only():
-    # The path leads nowhere: no pyproject.toml is read before the arguments are.
-    script = colab.ROOT / "helpers" / "colab.py"
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", script, "a", "b"], capture_output=True, text=True
-    )
-    assert done.stderr.startswith("usage")
+    code = f"import sys; sys.path.insert(0, {str(colab.ROOT / 'helpers')!r}); import colab"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
-def test_publish_writes_the_new_place_everywhere(tmp_path, monkeypatch):
-    notebook = tmp_path / "notebooks" / "00_x.ipynb"
-    notebook.parent.mkdir()
-    notebook.write_text(f'["{colab.REPOSITORY}/blob", "{colab.REPOSITORY}"]')
-    (tmp_path / "README.md").write_text("nothing of it")
-    module = tmp_path / "colab.py"
-    module.write_text(f'REPOSITORY = "{colab.REPOSITORY}"\n')
-    monkeypatch.setattr(colab, "ROOT", tmp_path)
-    monkeypatch.setattr(colab, "__file__", str(module))
-    assert colab.publish("me/faces") == 2
-    assert json.loads(notebook.read_text()) == ["me/faces/blob", "me/faces"]
-    assert module.read_text() == 'REPOSITORY = "me/faces"\n'
+def test_the_versions_of_colab_are_among_those_that_the_course_asks_for():
+    lines = (colab.ROOT / "tests" / "colab-requirements.txt").read_text("utf-8").splitlines()
+    there = {colab.name_of(line): line.split("==")[1] for line in lines if line[0] != "#"}
+    asked = [Requirement(line) for line in colab.requirements() if colab.name_of(line) in there]
+    assert len(asked) >= 10
+    for requirement in asked:
+        assert requirement.specifier.contains(there[colab.name_of(requirement.name)]), requirement
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 def test_every_badge_opens_its_own_notebook(path):
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     badge = re.search(r"/github/([\w.-]+/[\w.-]+)/blob/main/(.+?)\)", "".join(cells[0]["source"]))
-    assert badge and badge.group(1) == colab.REPOSITORY
+    assert badge and f'REPOSITORY = "{badge.group(1)}"\n' in cells[1]["source"]
     assert (colab.ROOT / badge.group(2)).is_file() and badge.group(2).endswith(path.name)
 
 
-def test_all_notebooks_set_up_colab_with_the_same_cell():
-    cells = set()
-    for path in NOTEBOOKS:
-        notebook = json.loads(path.read_text(encoding="utf-8"))
-        code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-        cells.add("".join(code[0]["source"]))
-    assert len(cells) == 1
-    assert f'REPOSITORY = "{colab.REPOSITORY}"' in cells.pop()
+# Runs the first cell of a notebook as Colab would, and says whether it raised, and where it led.
+FIRST_CELL = """
+import os, sys, types
+from IPython.core.interactiveshell import InteractiveShell
+sys.modules["google.colab"] = types.ModuleType("google.colab")
+done = InteractiveShell.instance().run_cell(os.environ["CELL"])
+print("raised", type(done.error_in_exec).__name__, "in", os.getcwd(), sys.path[0])
+"""
+
+
+@pytest.mark.skipif(not shutil.which("git"), reason="there is no git")
+@pytest.mark.parametrize("published", [False, True])
+def test_the_first_cell_fetches_the_course_or_says_that_it_is_not_published(tmp_path, published):
+    source = tmp_path / "github" / "some" / "faces.git"
+    for file, content in {"notebooks/00.ipynb": "", "helpers/colab.py": "print('it ran')"}.items():
+        (source / file).parent.mkdir(parents=True)
+        (source / file).write_text(content)
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(source)]
+    for words in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "all"]):
+        subprocess.run([*git, *words], check=True)
+    cell = "".join(json.loads(NOTEBOOKS[0].read_text("utf-8"))["cells"][1]["source"])
+    name = "some/faces" if published else "OWNER/facial-attribute-inverter"
+    environment = {
+        **os.environ,
+        "CELL": re.sub('REPOSITORY = ".+"', f'REPOSITORY = "{name}"', cell),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "IPYTHONDIR": str(tmp_path / "ipython"),
+        # git reads from here what it would fetch from GitHub.
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.{(tmp_path / 'github').as_uri()}/.insteadOf",
+        "GIT_CONFIG_VALUE_0": "https://github.com/",
+    }
+    work = tmp_path / "content"
+    work.mkdir()
+    command = [sys.executable, "-c", FIRST_CELL]
+    done = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True)
+    last = done.stdout.splitlines()[-1]
+    if published:
+        assert "it ran" in done.stdout, done.stdout + done.stderr
+        assert last == f"raised NoneType in {work / 'faces' / 'notebooks'} .."
+    else:
+        assert "Not published yet: put your copy's name on GitHub" in done.stdout
+        assert last.startswith(f"raised SystemExit in {work} ") and not list(work.iterdir())
+        assert "Traceback" not in done.stdout + done.stderr and "fatal" not in done.stderr

@@ -2,6 +2,7 @@
 
 import json
 
+import keras
 import numpy as np
 import pytest
 import scipy.linalg
@@ -602,12 +603,14 @@ def test_both_judges_have_one_contract(network):
 
 
 def test_augmentation_keeps_shape_and_range():
-    images = datasets.to_unit(plain_faces(8, size=64))
+    keras.utils.set_random_seed(0)
+    images = datasets.to_unit(plain_faces(32, size=64))
     changed = classifier.augment(images).numpy()
     assert changed.shape == images.shape
     assert changed.min() >= -1 and changed.max() <= 1
     assert np.abs(changed - images).mean() > 0.02
-    assert np.corrcoef(changed.mean((1, 2)).ravel(), images.mean((1, 2)).ravel())[0, 1] > 0.5
+    # Over many seeds it is about 0.5, and 0 would be another image.
+    assert np.corrcoef(changed.mean((1, 2)).ravel(), images.mean((1, 2)).ravel())[0, 1] > 0.4
 
 
 def test_damaged_classifier_is_named(tmp_path):

@@ -278,7 +278,14 @@ def test_a_figure_without_words_would_be_seen():
     assert alt_texts('plots.show(plots.image_rows(rows), "Words.")') == ["'Words.'"]
 
 
-def test_an_upload_to_00_is_edited_or_refused_in_words(capsys):
+@pytest.mark.parametrize(
+    "given",
+    [
+        lambda content: ({"name": "me.jpg", "content": memoryview(content)},),  # ipywidgets 8
+        lambda content: {"me.jpg": {"metadata": {}, "content": content}},  # 7, which Colab has
+    ],
+)
+def test_an_upload_to_00_is_edited_or_refused_in_words(capsys, given):
     def invert_photo(photo, generator):
         assert generator == "the one that removes"
         return SimpleNamespace(crops=[photo] if photo.mean() > 9 else [], edited=255 - photo)
@@ -298,12 +305,13 @@ def test_an_upload_to_00_is_edited_or_refused_in_words(capsys):
         "Path": Path,
         "TemporaryDirectory": tempfile.TemporaryDirectory,
         "plots": SimpleNamespace(show=lambda picture, alt: shown.append((picture, alt))),
+        "widgets": widgets,
     }
     (source,) = (text for text in sources(read(NAMES[0]), "code") if "def invert_upload" in text)
     exec(source, names)
 
     def upload(content):
-        names["invert_upload"]({"new": ({"content": memoryview(content)},)})
+        names["invert_upload"]({"new": given(content)})
         return capsys.readouterr().out
 
     def photo(value):

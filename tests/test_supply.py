@@ -57,8 +57,8 @@ def locked():
 
 def asked_for():
     project = PROJECT["project"]
-    lines = project["dependencies"] + project["optional-dependencies"]["test"]
-    return [Requirement(line) for line in lines]
+    lines = [project["dependencies"], *project["optional-dependencies"].values()]
+    return [Requirement(line) for line in sum(lines, [])]
 
 
 def test_the_lock_has_hashes_and_no_addresses():
@@ -71,7 +71,7 @@ def test_the_lock_has_hashes_and_no_addresses():
 
 
 @pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
-@pytest.mark.parametrize("python", ["3.10", "3.11", "3.12"])
+@pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])
 def test_the_lock_gives_every_system_what_pyproject_asks_for(system, python):
     environment = {
         **default_environment(),
@@ -131,10 +131,20 @@ def test_environment_yml_agrees_with_pyproject(course):
     assert not pinned & set(packages)
 
 
-def test_course_py_knows_which_pythons_the_project_supports(course):
+def test_course_py_and_the_workflow_know_which_pythons_the_project_supports(course):
     supported = SpecifierSet(PROJECT["project"]["requires-python"])
     minors = [minor for minor in range(30) if supported.contains(f"3.{minor}.0")]
     assert sorted(course.MINORS) == minors
+    tests = yaml.safe_load((ROOT / ".github" / "workflows" / "tests.yml").read_text("utf-8"))
+    # And one that is too new, with which course.py has to bring another.
+    wanted = [f"3.{minor}" for minor in [*minors, minors[-1] + 1]]
+    assert tests["jobs"]["test"]["strategy"]["matrix"]["python"] == wanted
+
+
+def test_the_citation_is_of_this_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    assert citation["version"] == PROJECT["project"]["version"]
+    assert citation["license"] == PROJECT["project"]["license"]
 
 
 # The page's lock ----------------------------------------------------------------------------

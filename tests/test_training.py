@@ -129,8 +129,8 @@ def test_losses_of_a_step_by_hand(images):
     recipe = RECIPES["paper"]
     without, _ = images
     residual = models.generator_add(without)
-    edited = training.edit(without, residual)
-    back = training.edit(edited, models.generator_remove(edited))
+    edited = training.edit(without, residual, recipe.clip)
+    back = training.edit(edited, models.generator_remove(edited), recipe.clip)
     terms = training.direction_losses(
         recipe,
         models.discriminator,
