@@ -160,7 +160,8 @@ def ready_environment():
     wanted = [fingerprint(), str(ROOT)]
     if marker(folder) == wanted and is_alive(folder, python):
         return python
-    if not folder.is_dir() and os.path.lexists(str(folder)):
+    # In this order: of many that start at once, another makes the folder in between.
+    if os.path.lexists(str(folder)) and not folder.is_dir():
         raise Failure(f"{folder} is no folder. Delete it, and run the same command again.")
     folder.mkdir(exist_ok=True)
     with only_one(folder / LOCK_NAME):
