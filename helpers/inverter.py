@@ -1,6 +1,6 @@
 """One photo in, the edited photo out: find the face, align, edit, paste the residual back.
 
-Notebook 00 shows it, notebook 10 builds it; the parts are in `alignment`.
+Notebook 00 shows it, notebook 10 builds it; the parts are in `detection` and `alignment`.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from tqdm.auto import tqdm
 
-from . import alignment, datasets, networks, profiles, training
+from . import alignment, datasets, detection, networks, profiles, training
 
 WEIGHTS = profiles.ROOT / "weights"
 
@@ -27,11 +27,14 @@ class Inverted(NamedTuple):
     crops, residuals : list of np.ndarray
         For each face, largest first: the face crop, uint8 (size, size, 3), and its residual,
         float32 of the same shape, in [-2, 2].
+    turned : list of int
+        For each face, how far it is turned clockwise in the photo: 0, 90, 180 or 270 degrees.
     """
 
     edited: np.ndarray
     crops: list[np.ndarray]
     residuals: list[np.ndarray]
+    turned: list[int]
 
 
 def find_weights(attribute: str, direction: str, folder: Path | None = None) -> Path:
@@ -75,13 +78,15 @@ def invert_photo(
         With no crops, and the photo as it was, if no face was found.
     """
     size = generator.input_shape[1]
+    turned = [0]
     if aligned:
         side = min(photo.shape[:2])
         scale = size / side
         # Centres of pixels at whole numbers: (x + 0.5) * scale - 0.5.
         transforms = [np.array([[scale, 0, (scale - 1) / 2], [0, scale, (scale - 1) / 2]])]
     else:
-        faces = alignment.find_faces(photo)
+        faces = detection.find_faces(photo)
+        turned = [face.turned for face in faces]
         transforms = [alignment.similarity(face.landmarks, size) for face in faces]
     edited, crops, residuals = photo, [], []
     for transform in transforms:
@@ -90,7 +95,7 @@ def invert_photo(
         edited = alignment.paste_residual(edited, strength * residual, transform, crop)
         crops.append(crop)
         residuals.append(residual)
-    return Inverted(edited, crops, residuals)
+    return Inverted(edited, crops, residuals, turned)
 
 
 def invert_files(
@@ -155,8 +160,17 @@ def invert_files(
                 for i, residual in enumerate(inverted.residuals):
                     shown = datasets.to_bytes(np.clip(residual, -1, 1))
                     _save(out / f"{stem}-residual{i or ''}.png", shown)
-            bar.write(f"{datasets.shown(str(out / stem))}.png: {len(inverted.crops)} faces edited")
+            bar.write(f"{datasets.shown(str(out / stem))}.png: {_told(inverted.turned)}")
     return failures
+
+
+def _told(turned: list[int]) -> str:
+    """Say how many faces were edited, and how far they are turned if not all are upright."""
+    text = f"{len(turned)} face{'s' if len(turned) > 1 else ''} edited"
+    degrees = sorted(set(turned))
+    if degrees != [0]:
+        text += f", found turned by {' and '.join(map(str, degrees))} degrees clockwise"
+    return text
 
 
 def _save(path: Path, pixels: np.ndarray) -> None:
