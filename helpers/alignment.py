@@ -6,14 +6,7 @@ is a (2, 3) matrix that takes a point of the photo to a point of the crop:
 ``crop = transform[:, :2] @ photo + transform[:, 2]``.
 """
 
-import os
-import pickle
-from functools import lru_cache, partial
-from importlib.resources import files
 from math import ceil, hypot
-from pathlib import Path
-from typing import NamedTuple
-from unittest import mock
 
 import numpy as np
 from PIL import Image
@@ -24,106 +17,9 @@ TEMPLATE_SIZE = 128
 # face crop of 128 x 128.
 TEMPLATE = np.array([[50.1, 65.8], [77.6, 65.8], [63.8, 95.3]], np.float32)
 
-DETECTION_SIDE = 800  # a photo is shrunk to this for the detector: faces from 1/40 of it are found
-SMALLEST_SIDE = 20  # px; the detector's smallest face
 WINDOW = 9  # px of the crop, over which `opacity` fits a line
 FLAT = 0.003  # what variance of a window is too little to tell: a spread of 4 grey levels
 FEATHER = 0.04  # the part of the crop's side over which a pasted residual fades in
-
-
-class Face(NamedTuple):
-    """One detected face, in the photo's coordinates.
-
-    Attributes
-    ----------
-    landmarks : numpy.ndarray
-        Left eye, right eye and mouth centre, float32 of shape (3, 2).
-    box : numpy.ndarray
-        x, y, width and height, float32 of shape (4,).
-    score : float
-        The detector's confidence, in [0, 1].
-    """
-
-    landmarks: np.ndarray
-    box: np.ndarray
-    score: float
-
-
-@lru_cache(maxsize=1)
-def _detector():
-    # Read by TensorFlow when it is imported, which happens in the next line at the latest.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import joblib
-    from mtcnn import MTCNN
-
-    with mock.patch.object(joblib, "load", partial(_read_weights, joblib)):
-        return MTCNN()
-
-
-# All that the detector's weights name: the parts of an array.
-ARRAY = {
-    ("joblib.numpy_pickle", "NumpyArrayWrapper"),
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-}
-
-
-def _read_weights(joblib, path: str) -> list[np.ndarray]:
-    """Read the detector's weights out of its package, as arrays and nothing else.
-
-    They are a pickle, which can name any function and call it. And mtcnn itself takes a file of
-    that name in the working folder first, such as a folder of somebody's photos.
-    """
-
-    class Arrays(joblib.numpy_pickle.NumpyUnpickler):
-        def find_class(self, module, name):
-            if (module, name) not in ARRAY:
-                raise pickle.UnpicklingError(f"{path} is no list of arrays: {module}.{name}")
-            return super().find_class(module, name)
-
-    file = files("mtcnn.assets.weights") / Path(path).name
-    with mock.patch.object(joblib.numpy_pickle, "NumpyUnpickler", Arrays):
-        return joblib.numpy_pickle.load(str(file))
-
-
-def find_faces(image: np.ndarray) -> list[Face]:
-    """Find the faces of a photo with MTCNN (Zhang et al., 2016).
-
-    Parameters
-    ----------
-    image : numpy.ndarray
-        uint8 of shape (H, W, 3), upright.
-
-    Returns
-    -------
-    list of Face
-        The largest box first; empty when there is none.
-
-    Raises
-    ------
-    ValueError
-        When `image` has another shape or type.
-    """
-    _check_photo(image)
-    height, width = image.shape[:2]
-    if min(height, width) < SMALLEST_SIDE:
-        return []
-    shrink = min(1.0, DETECTION_SIDE / max(height, width))
-    if shrink < 1:
-        size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
-        image = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
-    rows = _detector().detect_faces(image, output_type="numpy")
-    # A row: image number; x, y, width, height; score; then five xs and five ys, of the left eye,
-    # the right eye, the nose, the left and the right corner of the mouth.
-    scale = np.array([width / image.shape[1], height / image.shape[0]])
-    faces = []
-    for row in np.asarray(rows, np.float64).reshape(-1, 16):
-        points = (row[6:].reshape(2, 5).T + 0.5) * scale - 0.5
-        landmarks = np.stack([points[0], points[1], points[3:].mean(axis=0)]).astype(np.float32)
-        corner = (row[1:3] + 0.5) * scale - 0.5
-        box = np.concatenate([corner, row[3:5] * scale]).astype(np.float32)
-        faces.append(Face(landmarks, box, float(row[5])))
-    return sorted(faces, key=lambda face: float(face.box[2] * face.box[3]), reverse=True)
 
 
 def similarity(landmarks: np.ndarray, size: int = TEMPLATE_SIZE) -> np.ndarray:
@@ -209,7 +105,7 @@ def crop_face(image: np.ndarray, transform: np.ndarray, size: int = TEMPLATE_SIZ
     numpy.ndarray
         Shape (size, size, 3): uint8 for a uint8 image, else float32 in the image's range.
     """
-    fine = _supersampling(1 / _scale(transform))
+    fine = _supersampling(1 / scale_of(transform))
     left, top, right, bottom = _footprint(transform, size)
     window = _mirrored_window(image, left, top, right, bottom)
     to_window = _from_cells(invert(transform), fine) - [[0, 0, left], [0, 0, top]]
@@ -290,7 +186,7 @@ def paste_residual(
     ValueError
         When an array has another shape or type.
     """
-    _check_photo(photo)
+    check_photo(photo)
     if residual.ndim != 3 or residual.shape[0] != residual.shape[1] or residual.shape[2] != 3:
         raise ValueError(f"a residual has the shape (size, size, 3), not {residual.shape}")
     size = residual.shape[0]
@@ -304,7 +200,7 @@ def paste_residual(
     window = edited[top:bottom, left:right]
     to_crop = transform + np.column_stack([np.zeros((2, 2)), transform[:, :2] @ [left, top]])
     # Where the face is smaller than the crop, a photo pixel covers several of the residual's.
-    fine = _supersampling(_scale(transform))
+    fine = _supersampling(scale_of(transform))
     height, width = window.shape[:2]
     cells = _from_cells(to_crop, fine)
 
@@ -322,12 +218,12 @@ def paste_residual(
     return edited
 
 
-def _check_photo(image: np.ndarray) -> None:
+def check_photo(image: np.ndarray) -> None:
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(f"a photo is uint8 of shape (H, W, 3), not {image.dtype} {image.shape}")
 
 
-def _scale(transform: np.ndarray) -> float:
+def scale_of(transform: np.ndarray) -> float:
     """Return how many crop pixels one photo pixel is wide."""
     return hypot(transform[0, 0], transform[1, 0])
 

@@ -1,6 +1,6 @@
 """One photo in, the edited photo out: find the face, align, edit, paste the residual back.
 
-Notebook 00 shows it, notebook 10 builds it; the parts are in `alignment`.
+Notebook 00 shows it, notebook 10 builds it; the parts are in `detection` and `alignment`.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from tqdm.auto import tqdm
 
-from . import alignment, datasets, networks, profiles, training
+from . import alignment, datasets, detection, networks, profiles, training
 from .errors import counted
 
 WEIGHTS = profiles.ROOT / "weights"
@@ -28,11 +28,14 @@ class Inverted(NamedTuple):
     crops, residuals : list of np.ndarray
         For each face, largest first: the face crop, uint8 (size, size, 3), and its residual,
         float32 of the same shape, in [-2, 2].
+    turned : list of int
+        For each face, how far it is turned clockwise in the photo: 0, 90, 180 or 270 degrees.
     """
 
     edited: np.ndarray
     crops: list[np.ndarray]
     residuals: list[np.ndarray]
+    turned: list[int]
 
 
 def find_weights(attribute: str, direction: str, folder: Path | None = None) -> Path:
@@ -77,12 +80,14 @@ def invert_photo(
         With no crops, and the photo as it was, if no face was found.
     """
     size = generator.input_shape[1]
+    turned = [0]
     if aligned:
         image = Image.fromarray(photo)
         crops = [datasets.face_crop(image, size)]
         transforms = [alignment.from_square(datasets.square_box(*image.size), size)]
     else:
-        faces = alignment.find_faces(photo)
+        faces = detection.find_faces(photo)
+        turned = [face.turned for face in faces]
         transforms = [alignment.similarity(face.landmarks, size) for face in faces]
         crops = [alignment.crop_face(photo, transform, size) for transform in transforms]
     edited, residuals = photo, []
@@ -90,7 +95,7 @@ def invert_photo(
         residual = generator(datasets.to_unit(crop[None]), training=False).numpy()[0]
         edited = alignment.paste_residual(edited, strength * residual, transform, crop)
         residuals.append(residual)
-    return Inverted(edited, crops, residuals)
+    return Inverted(edited, crops, residuals, turned)
 
 
 def invert_files(
@@ -155,9 +160,17 @@ def invert_files(
                 for i, residual in enumerate(inverted.residuals):
                     shown = datasets.to_bytes(np.clip(residual, -1, 1))
                     _save(out / f"{stem}-residual{i or ''}.png", shown)
-            faces = counted(len(inverted.crops), "face")
-            bar.write(f"{datasets.shown(str(out / stem))}.png: {faces} edited")
+            bar.write(f"{datasets.shown(str(out / stem))}.png: {_told(inverted.turned)}")
     return failures
+
+
+def _told(turned: list[int]) -> str:
+    """Say how many faces were edited, and how far they are turned if not all are upright."""
+    text = f"{counted(len(turned), 'face')} edited"
+    degrees = sorted(set(turned))
+    if degrees != [0]:
+        text += f", found turned by {' and '.join(map(str, degrees))} degrees clockwise"
+    return text
 
 
 def _save(path: Path, pixels: np.ndarray) -> None:

@@ -155,6 +155,29 @@ def test_invert_says_where_it_found_no_face(course, weights, tmp_path):
     assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.slow
+def test_invert_says_which_faces_are_not_upright(course, weights, tmp_path):
+    from skimage import data
+
+    portrait = Image.fromarray(data.astronaut()).crop((100, 0, 340, 240))
+    for name, turns in {"one": [0], "side": [90], "two": [0, 180]}.items():
+        photo = Image.new("RGB", (240 * len(turns), 240))
+        for i, turned in enumerate(turns):
+            photo.paste(portrait.rotate(-turned), (240 * i, 0))
+        photo.save(tmp_path / f"{name}.png")
+    code, text = course(
+        "invert", *(tmp_path / f"{name}.png" for name in ("one", "side", "two")),
+        "--attribute", "glasses", "--direction", "add",
+        "--weights", weights, "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert code == 0, text
+    assert re.search(r"one-glasses-add.png: 1 face edited$", text, re.M)
+    assert re.search(r"side-.*: 1 face edited, found turned by 90 degrees clockwise$", text, re.M)
+    assert re.search(
+        r"two-.*: 2 faces edited, found turned by 0 and 180 degrees clockwise$", text, re.M
+    )
+
+
 def test_invert_without_weights_says_where_it_looked(course, tmp_path):
     Image.new("RGB", (80, 80)).save(tmp_path / "p.png")
     code, text = course(

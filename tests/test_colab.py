@@ -132,7 +132,7 @@ def test_a_failing_pip_says_so_and_does_not_go_on(machine, monkeypatch):
 
 def test_the_real_lists_are_understood():
     names = {colab.name_of(line) for line in colab.requirements()}
-    assert {"tensorflow", "mtcnn", "tensorflowjs", "typer"} <= names and "pytest" not in names
+    assert {"tensorflow", "tensorflowjs", "typer"} <= names and "pytest" not in names
     assert names <= set(colab.pins())
     assert colab.missing(["numpy>=1", "no-such-package"]) == ["no-such-package"]
 
