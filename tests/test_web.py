@@ -453,7 +453,10 @@ def test_live_frames_leak_nothing(models_folder, visit, playwright, camera_film)
         live = visited.wait_for_result(int(still["result"]) + 30)  # everything has been made once
         page.evaluate(TIMES)
         bytes_used = []
-        for _ in range(10):
+        # What could not be collected yet comes and goes; what is kept only grows. So a leak fails
+        # however often it is looked for, and a moment of much waste is waited out.
+        while len(bytes_used) < 10 or min(bytes_used[-3:]) > min(bytes_used[:3]) + 1.5e6:
+            assert len(bytes_used) < 40, bytes_used
             number = int(live["result"])
             page.wait_for_timeout(minutes * 60_000 / 10)
             live = visited.wait_for_result(number)
@@ -467,8 +470,6 @@ def test_live_frames_leak_nothing(models_folder, visit, playwright, camera_film)
         print([round(each / 1e6, 1) for each in bytes_used], live)
         print(f"{len(gaps)} frames, a gap of {np.median(gaps):.0f} ms, at most {gaps.max():.0f}")
         assert len(gaps) > 30 and gaps.max() < STANDSTILL
-        # What could not be collected yet comes and goes; what is kept only grows.
-        assert min(bytes_used[-3:]) < min(bytes_used[:3]) + 1.5e6, bytes_used
 
 
 def test_copying_answers_in_live_mode(site, visit, browser):
