@@ -401,8 +401,12 @@ def float_weights(folder):
 
 
 @pytest.mark.slow
-def test_the_parity_check_sees_a_wrong_weight(course, weights, tmp_path):
+@pytest.mark.parametrize("network", ["attention", "paper"])
+def test_the_parity_check_sees_a_wrong_weight(course, weights, tmp_path, network):
+    """Also of the paper's generator before it has learned, which moves no pixel by a gray level."""
     generator, card = training.load_generator(weights / "glasses-add.npz")
+    if network == "paper":
+        generator = networks.paper_generator(card["size"])
     folder = tmp_path / "glasses-add"
     export.export_generator(generator, folder, card)
     assert export.check_export(folder) < 0.005
