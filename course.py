@@ -86,7 +86,7 @@ def main(argv):
         # All of them two files at a time; of a few, the second process would only start.
         two = [] if set(more) - {"--report"} else ["-n", "2", "--dist", "loadfile"]
         return hand_over([python, "-m", "pytest"] + fast + two + more)
-    return hand_over([python, "-m", "helpers.cli", command] + rest)
+    return hand_over([python, "-m", "tooling.cli", command] + rest)
 
 
 def show_help():

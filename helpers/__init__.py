@@ -1,1 +1,1 @@
-"""The small package that the notebooks import: one module per noun (see README.md)."""
+"""What the notebooks build and import: a module for each thing, named after it (CONTRIBUTING.md)."""

@@ -371,7 +371,7 @@ def _sample_photos(folder: Path, source: str | None, count: int = 400) -> list[P
             with datasets.open_file(item) as file:
                 paths[-1].write_bytes(file.read())
         return paths
-    from . import faces
+    from .drawn import faces
 
     width, height = datasets.CELEBA_SIZE
     left = (height - width) // 2
@@ -555,7 +555,7 @@ def _peak_memory() -> float | None:
 
 
 def _drawing(folder: Path, rounds: int, size: int, people: int = 32) -> dict:
-    from . import faces
+    from .drawn import faces
 
     split = datasets.open_split(datasets.DRAWN, "glasses", images=people)
     items = {item for items in split.items.values() for item in items}
@@ -674,7 +674,7 @@ def web(rounds: int = 5, frames: int = 2 * PERIOD, browser_path: str | None = No
         If there is no browser, the page says that something is wrong, or a runtime computes
         something else than Keras.
     """
-    from . import server
+    from tooling import server
 
     samples: dict[str, list[dict]] = {mode: [] for mode in MODES}
     with (
@@ -736,8 +736,9 @@ def _open_runtimes(browser, address: str, frames: int) -> tuple[dict, dict[str, 
     import keras
     from playwright.sync_api import Error
 
+    from tooling.page import PageError, find_node, install
+
     from . import networks, peer
-    from .page import PageError, find_node, install
 
     converters = {"onnxruntime-web": peer.to_onnx, "LiteRT.js": peer.to_tflite}
     try:

@@ -75,7 +75,7 @@ def label(split: Split, parts: tuple[str, ...] = ("train",)) -> Labelled:
     ]
     items = [item for item, _ in pairs]
     if split.source == DRAWN:
-        from . import faces
+        from .drawn import faces
 
         columns = list(DRAWN_COLUMNS.values())
         rows = [{**faces.attributes(item.seed), item.attribute: present} for item, present in pairs]

@@ -69,7 +69,7 @@ class Drawn(NamedTuple):
 
 
 class Dressed(NamedTuple):
-    """A photo of somebody without, with a drawn hat or glasses on (`helpers/dressing.py`)."""
+    """A photo of somebody without, with a drawn hat or glasses on (`helpers/drawn/dressing.py`)."""
 
     photo: Path
     attribute: str
@@ -503,7 +503,7 @@ def _open_folders(folder: Path, attribute: str, seed: int) -> Split:
 
 
 def _open_drawn(attribute: str, seed: int, images: int) -> Split:
-    from . import faces
+    from .drawn import faces
 
     short = short_name(attribute)
     if short not in faces.ATTRIBUTES:
@@ -534,7 +534,7 @@ class DrawnPairs(NamedTuple):
 
 def drawn_pairs(split: Split, part: str, size: int, count: int | None = None) -> DrawnPairs:
     """Draw the true pairs of a part of a drawn split; the test and validation parts have them."""
-    from . import faces
+    from .drawn import faces
 
     items = split.items[part, "without"][:count]
     pairs = [faces.draw_pair(item.seed, item.attribute, size) for item in items]
@@ -583,13 +583,13 @@ def _draw_some(job: tuple[Path, int, list[Drawn]]) -> int:
 
 
 def _draw(item: Drawn, size: int) -> np.ndarray:
-    from . import faces
+    from .drawn import faces
 
     return faces.draw_face(item.seed, size, **{item.attribute: item.present})
 
 
 def _drawn_folder(cache: Path, size: int) -> Path:
-    from . import faces
+    from .drawn import faces
 
     return cache / f"drawn-{size}-{faces.drawing_version()}"
 
@@ -622,7 +622,7 @@ def dress(split: Split, direction: str) -> Split:
             f"of {split.origin}. Leave --dress out, or give --attribute hat or glasses and the "
             "photos' folder."
         )
-    from . import dressing
+    from .drawn import dressing
 
     any_kind = direction == "remove"
     items = dict(split.items)
@@ -821,7 +821,7 @@ def read_image(item: Item, size: int, cache: Path | None = None) -> np.ndarray:
             return _draw(item, size)
         return np.asarray(open_photo(path))
     if isinstance(item, Dressed):
-        from . import dressing
+        from .drawn import dressing
 
         photo = read_image(item.photo, size)
         return dressing.dress(photo, item.attribute, item.seed, item.style)

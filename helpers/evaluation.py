@@ -18,17 +18,9 @@ import tensorflow as tf
 from PIL import Image, ImageDraw, ImageFont
 from tqdm.auto import tqdm
 
-from . import (
-    classifier,
-    datasets,
-    dressing,
-    identity,
-    inverter,
-    metrics,
-    networks,
-    training,
-)
+from . import classifier, datasets, identity, inverter, metrics, networks, training
 from .datasets import DRAWN, Item, Split
+from .drawn import dressing
 from .errors import CourseError, counted
 from .metrics import Estimate, bootstrap
 from .profiles import CACHE
@@ -213,7 +205,7 @@ def apply(generator: Generator, images: np.ndarray) -> np.ndarray:
 
 def drawn_truth(items: list[Item], direction: str, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the true edits, uint8, and the truly changed regions, of drawn faces."""
-    from . import faces
+    from .drawn import faces
 
     pairs = [faces.draw_pair(item.seed, item.attribute, size) for item in items]
     truth = np.stack([p.with_ if direction == "add" else p.without for p in pairs])

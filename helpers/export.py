@@ -138,7 +138,7 @@ def write_check(model: keras.Model, size: int, path: Path) -> None:
 
 def check_image(size: int) -> np.ndarray:
     """Return the drawn face, uint8 (size, size, 3), that every exported generator is checked on."""
-    from . import faces
+    from .drawn import faces
 
     return faces.draw_face(7, size)
 

@@ -24,7 +24,8 @@ import tensorflow as tf
 from PIL import Image
 from tqdm.auto import tqdm
 
-from . import datasets, distribute, dressing, losses, metrics, networks, setup
+from . import datasets, distribute, losses, metrics, networks, setup
+from .drawn import dressing
 from .errors import CourseError, explain, first_line
 from .files import alone_in, clear_unfinished, explained, read_weights, write_text, written_whole
 from .networks import REAL_WITH, REAL_WITHOUT

@@ -15,8 +15,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from . import datasets, plots
+from .drawn.faces import contact_sheet
 from .errors import counted
-from .faces import contact_sheet
 from .plots import BLUE, GRAY, ORANGE, described, displayable, png
 
 

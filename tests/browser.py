@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from course import only_one
-from helpers.page import build_page
 from helpers.profiles import ROOT
+from tooling.page import build_page
 
 LOCK = Path(sys.prefix) / ".testing"  # tests run two at a time
 COMMANDS = (

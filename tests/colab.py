@@ -48,14 +48,14 @@ def versions(python):
 
 def test_only_what_is_missing_is_installed(python):
     before = versions(python)
-    done = start(python, "helpers/colab.py", capture_output=True)
+    done = start(python, "tooling/colab.py", capture_output=True)
     assert done.returncode == 0, done.stdout + done.stderr
     print(done.stdout)
     assert done.stdout.endswith("Everything that the course needs is there.\n"), "untested versions"
     after = versions(python)
     assert len(after) > len(before)
     assert {name: after.get(name) for name in before} == before
-    done = start(python, "helpers/colab.py", capture_output=True)
+    done = start(python, "tooling/colab.py", capture_output=True)
     assert "Installing" not in done.stdout and versions(python) == after
 
 
@@ -67,7 +67,7 @@ def test_widgets_work_with_the_ipywidgets_of_colab(python):
 def test_every_notebook_runs_without_a_complaint(python):
     out = ROOT / "build" / "colab"
     shutil.rmtree(out, ignore_errors=True)
-    assert start(python, "-m", "helpers.cli", "run", "--out", str(out)).returncode == 0
+    assert start(python, "-m", "tooling.cli", "run", "--out", str(out)).returncode == 0
     executed = {path.stem: complaints(path) for path in sorted(out.glob("*.ipynb"))}
     assert len(executed) == 13
     assert {name: found for name, found in executed.items() if found} == {}

@@ -34,7 +34,7 @@ def write_celeba(folder, count=40, seed=0):
 @pytest.fixture
 def course(monkeypatch, capsys):
     """Call the command line with some arguments: gives the exit code and all that was printed."""
-    from helpers import cli
+    from tooling import cli
 
     def run(*arguments):
         monkeypatch.setattr("sys.argv", ["course.py", *map(str, arguments)])

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import bench, datasets, page, peer, training
+from helpers import bench, datasets, peer, training
 from helpers.profiles import ROOT
+from tooling import page
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import re
 import nbformat
 import pytest
 
-from helpers import book, cli, exercises
 from helpers.errors import CourseError
+from tooling import book, cli, exercises
 
 PNG = base64.b64encode(b"stands for a picture").decode()
 

@@ -125,7 +125,7 @@ def test_help_lists_every_command_and_installs_nothing(tmp_path, course, argumen
 
 
 def test_the_commands_are_those_of_the_command_line(course):
-    from helpers.cli import app
+    from tooling.cli import app
 
     names = {c.name or c.callback.__name__ for c in app.registered_commands}
     assert names == set(course.COMMANDS) - OWN_COMMANDS

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import classifier, datasets, export, faces, inverter, networks, training
+from helpers import classifier, datasets, export, inverter, networks, training
+from helpers.drawn import faces
 from helpers.profiles import ROOT
 
 SIZE = 32
@@ -72,7 +73,7 @@ def test_every_command_explains_itself(course):
 )
 def test_nothing_but_the_course_speaks(words, tmp_path):
     """TensorFlow's own remarks go past Python, so a process of its own it must be."""
-    command = [sys.executable, "-m", "helpers.cli", *words]
+    command = [sys.executable, "-m", "tooling.cli", *words]
     environment = {"PYTHONPATH": str(ROOT), "COLUMNS": "200", **os.environ}
     environment.pop("TF_CPP_MIN_LOG_LEVEL", None)  # of the tests
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from helpers import colab
+from tooling import colab
 
 NOTEBOOKS = sorted((colab.ROOT / "notebooks").glob("*.ipynb"))
 
@@ -174,7 +174,7 @@ print("raised", type(done.error_in_exec).__name__, "in", os.getcwd(), sys.path[0
 @pytest.mark.parametrize("published", [False, True])
 def test_the_first_cell_fetches_the_course_or_says_that_it_is_not_published(tmp_path, published):
     source = tmp_path / "github" / "some" / "faces.git"
-    for file, content in {"notebooks/00.ipynb": "", "helpers/colab.py": "print('it ran')"}.items():
+    for file, content in {"notebooks/00.ipynb": "", "tooling/colab.py": "print('it ran')"}.items():
         (source / file).parent.mkdir(parents=True)
         (source / file).write_text(content)
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(source)]

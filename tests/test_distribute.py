@@ -20,8 +20,9 @@ import pytest
 import tensorflow as tf
 from conftest import write_celeba
 
-from helpers import cli, datasets, distribute, metrics, training
+from helpers import datasets, distribute, metrics, training
 from helpers.profiles import ROOT
+from tooling import cli
 
 SIZE, WIDTH, BATCH = 32, 4, 4
 PATIENCE = 600  # seconds; only a failure waits so long

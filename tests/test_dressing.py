@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from helpers import accessories, classifier, datasets, dressing, evaluation, faces, losses, training
+from helpers import classifier, datasets, evaluation, losses, training
 from helpers.datasets import DataError, open_split
+from helpers.drawn import accessories, dressing, faces
 from helpers.profiles import ROOT
 
 

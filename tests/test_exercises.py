@@ -9,8 +9,9 @@ import nbformat
 import pytest
 from test_notebooks import pictures_without_words
 
-from helpers import exercises, notebooks, widgets
-from helpers.exercises import NOTEBOOKS, PARTS, ExerciseError
+from helpers import widgets
+from tooling import exercises, notebooks
+from tooling.exercises import NOTEBOOKS, PARTS, ExerciseError
 
 SOLUTIONS = sorted((NOTEBOOKS / "solutions").glob("*.ipynb"))
 each = pytest.mark.parametrize("solutions", SOLUTIONS, ids=lambda path: path.stem[:2])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import accessories, faces, people
+from helpers.drawn import accessories, faces, people
 
 SEEDS = range(24)
 

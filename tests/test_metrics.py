@@ -11,16 +11,8 @@ from PIL import Image, ImageFilter
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from typer.testing import CliRunner
 
-from helpers import (
-    classifier,
-    datasets,
-    dressing,
-    evaluation,
-    identity,
-    metrics,
-    networks,
-    training,
-)
+from helpers import classifier, datasets, evaluation, identity, metrics, networks, training
+from helpers.drawn import dressing
 
 SIZE = 32
 
@@ -637,7 +629,7 @@ def weights(tmp_path):
 
 
 def test_evaluate_command(folders, weights, tmp_path, monkeypatch):
-    from helpers import cli
+    from tooling import cli
 
     monkeypatch.setattr(identity, "load_embedder", _no_dlib)
     judge = tmp_path / "judge.npz"

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from helpers import datasets, losses, metrics, networks, notebooks, training
+from helpers import datasets, losses, metrics, networks, training
 from helpers.networks import REAL_WITH, REAL_WITHOUT
+from tooling import notebooks
 
 SIZE, WIDTH, BATCH = 32, 4, 2
 SEED = tf.constant([3, 5])

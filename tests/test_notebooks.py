@@ -21,8 +21,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import datasets, notebooks, plots, widgets
+from helpers import datasets, plots, widgets
 from helpers.profiles import ROOT
+from tooling import notebooks
 
 NAMES = [
     "00_meet_the_inverter",
@@ -407,7 +408,7 @@ def test_run_ends_all_where_one_fails(tmp_path, monkeypatch, capsys):
 
 RUN = """import signal, sys
 from pathlib import Path
-from helpers import notebooks
+from tooling import notebooks
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever it was for our parent
 notebooks.ROOT = Path(sys.argv[1])
 notebooks.run_notebooks("quick", [], notebooks.ROOT / "out")

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from helpers import page, server
 from helpers.errors import CourseError
+from tooling import page, server
 
 ROOT = Path(__file__).parent.parent
 REQUESTS = int(os.environ.get("SURVIVAL_REQUESTS", "300"))
@@ -45,7 +45,7 @@ def folder(tmp_path_factory):
     return site
 
 
-START = "import sys; from pathlib import Path; from helpers.server import serve; "
+START = "import sys; from pathlib import Path; from tooling.server import serve; "
 
 
 @contextlib.contextmanager

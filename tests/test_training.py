@@ -8,7 +8,8 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.eager import context
 
-from helpers import datasets, distribute, faces, losses, networks, training
+from helpers import datasets, distribute, losses, networks, training
+from helpers.drawn import faces
 from helpers.training import RECIPES, Models, Run, Settings
 
 SIZE = 32

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from helpers.errors import CourseError
-from helpers.server import served
+from tooling.server import served
 
 ROOT = Path(__file__).parent.parent
 ALIGNMENT = ROOT / "web" / "test" / "alignment.json"
@@ -90,7 +90,7 @@ def alignment_cases():
 
 def test_the_types_and_the_pages_own_tests(page_folder):
     """`npm test`: the TypeScript compiler, then vitest. The build has installed both."""
-    from helpers.page import find_node
+    from tooling.page import find_node
 
     done = find_node().run("test", cwd=ROOT / "web")
     assert done.returncode == 0, done.stdout
@@ -1287,7 +1287,7 @@ VIOLATION = """address => new Promise(resolve => {
 
 
 def test_the_page_is_copied_whole_to_a_new_folder(page_folder, tmp_path):
-    from helpers.page import copy_page
+    from tooling.page import copy_page
 
     out = tmp_path / "a" / "site"
     copy_page(page_folder, out)
@@ -1370,7 +1370,7 @@ def test_lighthouse_finds_nothing_to_improve(models_folder, tmp_path, monkeypatc
     """On a phone. Lighthouse is installed apart from the page, and here only."""
     from browser import find_browser
 
-    from helpers.page import find_node
+    from tooling.page import find_node
 
     node, audit = find_node(), ROOT / "web" / "audit"
     if not (audit / "node_modules" / "lighthouse").is_dir():

@@ -1,5 +1,5 @@
 /**
- * Faces to start with, of people who do not exist: helpers/faces.py drew them, at 256 pixels, from
+ * Faces to start with, of people who do not exist: helpers/drawn/faces.py drew them, at 256 pixels, from
  * the seeds 53, 12, 9 and 33.
  */
 export const SAMPLES = [

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from . import datasets, setup
-from .errors import CourseError, counted, explain, is_refusal
-from .profiles import CACHE, ROOT
+from helpers import datasets, setup
+from helpers.errors import CourseError, counted, explain, is_refusal
+from helpers.profiles import CACHE, ROOT
 
 app = typer.Typer(
     name="course.py",
@@ -246,7 +246,7 @@ def train(
     if xla and strategy:
         raise fail("--xla compiles the step of one device: leave out --strategy.", 2)
     setup.load_tensorflow()
-    from . import distribute, training
+    from helpers import distribute, training
 
     source = data or datasets.default_data()
     opened = datasets.open_split(source, attribute, seed=seed, images=images)
@@ -348,7 +348,7 @@ def invert(
 ) -> None:
     """Edit photos: find each face, align, edit, and paste back at full resolution."""
     setup.load_tensorflow()
-    from .inverter import invert_files
+    from helpers.inverter import invert_files
 
     failures = invert_files(
         photos,
@@ -391,8 +391,8 @@ def export(
     setup.load_tensorflow()
     from tqdm.auto import tqdm
 
-    from . import classifier, inverter, training
-    from . import export as exporting
+    from helpers import classifier, inverter, training
+    from helpers import export as exporting
 
     with tqdm(training.DIRECTIONS, desc="exporting", unit="model") as directions:
         for direction in directions:
@@ -475,7 +475,7 @@ def evaluate(
 ) -> None:
     """Measure both directions on held-out images: a report, a table, and the worst cases."""
     setup.load_tensorflow()
-    from .evaluation import evaluate, markdown
+    from helpers.evaluation import evaluate, markdown
 
     report = evaluate(
         attribute,
@@ -520,7 +520,7 @@ def bench(
 ) -> None:
     """Measure how fast the course is here: what is compared takes turns, side by side."""
     setup.load_tensorflow()
-    from . import bench as benches
+    from helpers import bench as benches
 
     names = list(dict.fromkeys(which)) if which else list(Bench)
     benches.run(

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import nbformat
 
-from .errors import CourseError
-from .files import write_text
-from .profiles import ROOT
+from helpers.errors import CourseError
+from helpers.files import write_text
+from helpers.profiles import ROOT
 
 NOTEBOOKS = ROOT / "notebooks"
 BEGIN, STUB, END = "# BEGIN SOLUTION", "# STUB ", "# END SOLUTION"

@@ -1,6 +1,6 @@
 """Who the people of the drawn faces are: every choice about a person, rolled from the seed.
 
-`helpers/faces.py` draws what is rolled here. Each part of a person (pose, light, hair, ...) has a
+`helpers/drawn/faces.py` draws what is rolled here. Each part of a person (pose, light, hair, ...) has a
 random generator of its own, so that a change to one part, or putting a hat on, moves no other.
 """
 
@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from helpers.drawing import (
+from .drawing import (
     linear,
     mix,
     strand_table,

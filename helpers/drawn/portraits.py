@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from helpers.drawing import (
+from .drawing import (
     Canvas,
     bell,
     cloud,
@@ -28,7 +28,7 @@ from helpers.drawing import (
     shade,
     stroke,
 )
-from helpers.people import EYE, MOUTH, stream
+from .people import EYE, MOUTH, stream
 
 # ---------------------------------------------------------------- behind the head
 

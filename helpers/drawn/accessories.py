@@ -1,10 +1,10 @@
-"""Glasses and hats for the drawn faces (`helpers/faces.py`)."""
+"""Glasses and hats for the drawn faces (`helpers/drawn/faces.py`)."""
 
 from types import SimpleNamespace
 
 import numpy as np
 
-from helpers.drawing import (
+from .drawing import (
     bell,
     curve,
     darken,

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from helpers import accessories
-from helpers.drawing import (
+from . import accessories
+from .drawing import (
     darken,
     ellipse,
     inside,

@@ -15,7 +15,8 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, HTTPError, StaticFileHandler
 
-from .errors import CourseError
+from helpers.errors import CourseError
+
 from .page import build_page
 
 __all__ = ["build_page", "open_server", "serve", "served"]

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from .errors import CourseError
-from .files import explained, folder_written_whole
+from helpers.errors import CourseError
+from helpers.files import explained, folder_written_whole
 
 OLDEST_NODE = (20, 19)  # what Vite 8 asks for; also in web/package.json
 STAMP = "built-from.txt"

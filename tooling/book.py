@@ -13,9 +13,10 @@ from pathlib import Path
 
 import nbformat
 
-from .errors import CourseError
+from helpers.errors import CourseError
+from helpers.files import write_text
+
 from .exercises import NOTEBOOKS, read
-from .files import write_text
 
 FENCE = re.compile(r"(^```.*?^```[^\n]*$|`[^`\n]+`)", re.DOTALL | re.MULTILINE)
 FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$\n]+?)\$", re.DOTALL)

@@ -11,9 +11,9 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from tqdm.auto import tqdm
 
-from .datasets import DataError
-from .files import written_whole
-from .profiles import ROOT
+from helpers.datasets import DataError
+from helpers.files import written_whole
+from helpers.profiles import ROOT
 
 CELL_SECONDS = 1800
 FIRST = ("06", "08")  # these take longest, and the second goes on with what the first has trained

@@ -1,8 +1,8 @@
 """The drawn faces: portraits of people who do not exist, with and without glasses or a hat.
 
-A person is rolled from the seed (`helpers/people.py`) and drawn from back to front: background,
-clothes, neck and face (`helpers/portraits.py`), hair (`helpers/hair.py`), glasses and hat
-(`helpers/accessories.py`); then a camera with a soft lens and a noisy sensor takes the picture.
+A person is rolled from the seed (`helpers/drawn/people.py`) and drawn from back to front: background,
+clothes, neck and face (`helpers/drawn/portraits.py`), hair (`helpers/drawn/hair.py`), glasses and hat
+(`helpers/drawn/accessories.py`); then a camera with a soft lens and a noisy sensor takes the picture.
 
 Because each person can be drawn twice, this data set knows what no photo set can: the same face
 with and without the attribute, and the region in which the two differ.
@@ -19,15 +19,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from helpers import accessories
-from helpers.drawing import (
+from . import accessories
+from .drawing import (
     FRAME,
     Canvas,
     mix,
 )
-from helpers.hair import draw_back_hair, draw_front_hair
-from helpers.people import EYE, EYE_Y, MOUTH, roll_person, stream
-from helpers.portraits import draw_background, draw_ears, draw_head, draw_neck_and_clothes
+from .hair import draw_back_hair, draw_front_hair
+from .people import EYE, EYE_Y, MOUTH, roll_person, stream
+from .portraits import draw_background, draw_ears, draw_head, draw_neck_and_clothes
 
 ATTRIBUTES = ("glasses", "hat")
 SMALLEST, LARGEST = 32, 256
