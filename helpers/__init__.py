@@ -1,1 +1,1 @@
-"""What the notebooks build and import: a module for each thing, named after it (CONTRIBUTING.md)."""
+"""What the notebooks build and import: a module for each thing, named after it."""

@@ -27,7 +27,7 @@ import numpy as np
 from PIL import Image
 from tqdm.auto import tqdm
 
-from . import datasets, setup
+from . import celeba, datasets, pairing, pixels, setup
 from .errors import CourseError, first_line
 from .files import write_text
 from .profiles import ROOT
@@ -368,12 +368,12 @@ def _sample_photos(folder: Path, source: str | None, count: int = 400) -> list[P
         sides = zip(*(split.items["train", side] for side in datasets.SIDES), strict=False)
         for item in itertools.islice(itertools.chain.from_iterable(sides), count):
             paths.append(folder / item.name)
-            with datasets.open_file(item) as file:
+            with pixels.open_file(item) as file:
                 paths[-1].write_bytes(file.read())
         return paths
     from .drawn import faces
 
-    width, height = datasets.CELEBA_SIZE
+    width, height = celeba.CELEBA_SIZE
     left = (height - width) // 2
     for seed in tqdm(range(count // 4), desc="drawing photos", unit="face"):
         face = Image.fromarray(faces.draw_face(seed, height, glasses=seed % 2 == 1))
@@ -386,7 +386,7 @@ def write_linked(folder: Path, photos: list[Path], count: int) -> Path:
     """Write a folder in CelebA's format whose `count` photos are hard links to a few."""
     place = folder / "img_align_celeba"
     place.mkdir(parents=True)
-    columns = ["Eyeglasses", *datasets.CONFOUNDERS]
+    columns = ["Eyeglasses", *pairing.CONFOUNDERS]
     columns = list(dict.fromkeys(columns))
     columns += [f"Column_{i}" for i in range(40 - len(columns))]
     values = np.random.default_rng(0).choice(["-1", " 1"], (1000, 40))
@@ -411,10 +411,10 @@ def _reading(photos, folder, rounds, batch, size, images) -> dict:
 
     def one_thread():
         for _ in range(count):
-            datasets.to_unit(datasets.read_image(next(circle), size))
+            pixels.to_unit(datasets.read_image(next(circle), size))
 
     contestants = {
-        "stream": _drain(iter(datasets.pair_stream(split, size, batch)), batches),
+        "stream": _drain(iter(pairing.pair_stream(split, size, batch)), batches),
         "one thread": seconds(one_thread),
     }
     missing = None
@@ -484,7 +484,7 @@ class _TorchPhotos:
         import torch
 
         with Image.open(self.paths[index % len(self.paths)]) as image:
-            image = datasets.square_crop(image.convert("RGB"))
+            image = pixels.square_crop(image.convert("RGB"))
         image = image.resize((self.size, self.size), self.filter)
         tensor = torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
         return tensor.to(torch.float32).div(255).sub(0.5).div(0.5)
@@ -537,7 +537,7 @@ def _probe(folder: str, size: int, batch: int) -> dict:
     began = time.perf_counter()
     split = datasets.open_split(folder, "glasses")
     opened = time.perf_counter()
-    stream = iter(datasets.pair_stream(split, size, batch))
+    stream = iter(pairing.pair_stream(split, size, batch))
     next(stream)
     there = time.perf_counter()
     for _ in range(20):

@@ -15,8 +15,9 @@ import tensorflow as tf
 from keras import layers
 from tqdm.auto import tqdm
 
-from . import datasets, training
+from . import celeba, datasets, pixels, runs, training, weight_files
 from .datasets import DRAWN, PARTS, Item, Split
+from .errors import TrainingError
 from .files import read_weights
 
 FOCUS = ("Eyeglasses", "Wearing_Hat")  # what the course edits
@@ -36,7 +37,7 @@ DRAWN_COLUMNS = {
 }
 
 
-class ClassifierError(training.TrainingError):
+class ClassifierError(TrainingError):
     """The classifier can't be loaded or trained; the message says why and what to do."""
 
 
@@ -85,7 +86,7 @@ def label(split: Split, parts: tuple[str, ...] = ("train",)) -> Labelled:
         values = split.known.of(items, columns)
     else:
         columns, values = (
-            [datasets.column_name(split.attribute)],
+            [celeba.column_name(split.attribute)],
             [[present] for _, present in pairs],
         )
     return Labelled(columns, items, np.array(values, np.float32).reshape(-1, len(columns)))
@@ -244,7 +245,7 @@ def label_stream(
     def load(index: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
         item = labelled.items[index]
         try:
-            image = datasets.to_unit(datasets.read_image(item, size, cache))
+            image = pixels.to_unit(datasets.read_image(item, size, cache))
             return image, labelled.values[index], np.True_
         except (OSError, ValueError) as error:
             split.skip(item, error)
@@ -334,7 +335,7 @@ def train(
     chosen, aside = (_take(everything, m) for m in (shares >= keep_out, shares < keep_out))
     columns = everything.columns
     build = CLASSIFIERS[network]
-    model = build(size, len(columns), width, dtype=training.pick_dtype())
+    model = build(size, len(columns), width, dtype=runs.pick_dtype())
     half = training.in_float16(model)
     average = build(size, len(columns), width)
     training.copy_weights(model, average)
@@ -345,7 +346,7 @@ def train(
         ),
         weight_decay=0.02,
     )
-    without, with_ = loss_weights(chosen, (*focus, datasets.column_name(split.attribute)))
+    without, with_ = loss_weights(chosen, (*focus, celeba.column_name(split.attribute)))
     move = training.make_average([average], [model])
 
     @tf.function(reduce_retracing=True)
@@ -382,7 +383,7 @@ def train(
         "seed": seed,
         "train_images": len(chosen.items),
         "data": split.origin,
-        "licence": training.LICENCES.get(split.origin, "as the photos allow"),
+        "licence": runs.LICENCES.get(split.origin, "as the photos allow"),
     }
     if aside.items:
         scores = accuracies(average, split, aside, cache=cache)
@@ -451,7 +452,7 @@ def accuracies(
 
 def save(path: Path, model: keras.Model, card: dict) -> None:
     """Write the weights as float16 with their card, in the format of the generators' files."""
-    training.save_generator(path, model, card)
+    weight_files.save_generator(path, model, card)
 
 
 def load(path: Path) -> tuple[keras.Model, dict]:

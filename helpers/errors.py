@@ -55,3 +55,17 @@ def _number_in(error: Exception) -> int | None:
     if not type(error).__module__.startswith("tensorflow."):
         return None
     return next((number for number in ADVICE if os.strerror(number) in str(error)), None)
+
+
+class DataError(CourseError):
+    """The data can't be used; the message says what was wrong, where, and what to do."""
+
+
+def shown(text: str) -> str:
+    """Return text in which nothing can move a terminal's cursor or fail to be written."""
+    escape = {c: repr(c)[1:-1] for c in text if not c.isprintable()}
+    return text.translate(str.maketrans(escape)) if escape else text
+
+
+class TrainingError(CourseError):
+    """Training can't start or go on; the message says what was wrong and what to do."""

@@ -4,7 +4,6 @@ Images stream in batches. What stays in memory is one row of numbers and one row
 each image, never the images.
 """
 
-import heapq
 import json
 import zlib
 from collections import defaultdict
@@ -12,171 +11,39 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import keras
 import numpy as np
 import tensorflow as tf
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from tqdm.auto import tqdm
 
-from . import classifier, datasets, identity, inverter, metrics, networks, training
+from . import (
+    celeba,
+    classifier,
+    datasets,
+    identity,
+    inverter,
+    metrics,
+    networks,
+    pairing,
+    pixels,
+    reports,
+    weight_files,
+)
 from .datasets import DRAWN, Item, Split
 from .drawn import dressing
-from .errors import CourseError, counted
+from .errors import DataError, TrainingError, counted
+from .files import write_text, written_whole
+from .judges import Judge, find_judges, judge_images, load_inception, was_seen
 from .metrics import Estimate, bootstrap
 from .profiles import CACHE
+from .reports import Gallery
 from .training import DIRECTIONS
 
 BATCH = 16
 HELD_OUT = ("validation", "test")
 # Whom the edits may serve less well, as far as CelebA's columns can tell.
 GROUPS = ("Male", "Young", "Pale_Skin")
-SOURCE_SIDE = {"add": "without", "remove": "with"}
-PICTURES = 8  # on each sheet
-
 Generator = Callable[[np.ndarray], np.ndarray]
-
-
-class Judge(NamedTuple):
-    """A classifier that says whether the attribute is there."""
-
-    name: str
-    model: keras.Model
-    card: dict
-    column: int  # of the attribute under test
-
-
-# --- the judges -----------------------------------------------------------------------------
-
-
-def find_judges(
-    split: Split, size: int, out: Path, given: list[Path] | None = None, cache: Path | None = None
-) -> list[Judge]:
-    """Return the classifiers that judge: those given, the course's own, or one trained now.
-
-    The course's own (``weights/classifier-*.npz``) know CelebA's columns. For other data one is
-    trained on the training part and kept as ``OUT/classifier.npz``.
-
-    Raises
-    ------
-    classifier.ClassifierError
-        If a classifier does not know the attribute.
-    """
-    kept = out / "classifier.npz"
-    if given:
-        paths = given
-    elif split.known:
-        paths = sorted(inverter.WEIGHTS.glob("classifier-*.npz"))
-    else:
-        paths = [kept] if kept.is_file() else []
-    if not paths:
-        # Drawn faces are alike: a small one learns them in half a minute.
-        small = {"width": 16, "epochs": 8} if split.source == DRAWN else {}
-        model, card = classifier.train(split, size=size, cache=cache, **small)
-        classifier.save(kept, model, card)
-        paths = [kept]
-    judges = []
-    for path in paths:
-        model, card = classifier.load(path)
-        column = datasets.column_name(split.attribute)
-        if column not in card["columns"]:
-            raise classifier.ClassifierError(
-                f"The classifier {path} was not trained on {column}; it knows "
-                f"{', '.join(card['columns'])}. Leave --classifier out to train one."
-            )
-        judges.append(Judge(path.stem, model, card, card["columns"].index(column)))
-    return judges
-
-
-def judge_images(judge: Judge, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return logits (n, columns) and features (n, channels) of uint8 images of any size."""
-    size = judge.model.input_shape[1]
-    if images.shape[1] != size:
-        resized = [Image.fromarray(i).resize((size, size), Image.BICUBIC) for i in images]
-        images = np.stack([np.asarray(i) for i in resized])
-    return classifier.answer(judge.model, datasets.to_unit(images))
-
-
-def was_seen(item: Item) -> bool:
-    """Say whether the course's own networks, trained on a part of CelebA, may know this photo.
-
-    They were split by the hash of the photo's name. Where CelebA's official partition rules, or
-    in folders written from it, a photo can be held out now that was trained on then.
-    """
-    if not isinstance(item, Path) or not (len(item.stem) == 6 and item.stem.isdigit()):
-        return False
-    return datasets.part_of(f"{item.stem}.jpg") == "train"
-
-
-# --- Inception ------------------------------------------------------------------------------
-
-
-def load_inception(weights: str | None) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """Return the function from uint8 images to InceptionV3's features and class probabilities.
-
-    These are Keras' ImageNet weights, not the older file that papers quote FID on: compare such
-    numbers with each other, not with a paper's.
-
-    Parameters
-    ----------
-    weights : str or None
-        "imagenet", which Keras downloads; a file; or None for random weights, in tests.
-
-    Raises
-    ------
-    CourseError
-        If the weights can't be had.
-    """
-    try:
-        model = keras.applications.InceptionV3(weights=weights)
-    except Exception as error:
-        raise CourseError(
-            f"InceptionV3's weights {weights!r} can't be had: {error}\n"
-            "Give --inception a file of Keras' weights, or leave it out: FID and KID on the "
-            "classifier's features are always measured."
-        ) from error
-    both = keras.Model(model.input, [model.get_layer("avg_pool").output, model.output])
-
-    def describe(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        resized = [Image.fromarray(i).resize((299, 299), Image.BICUBIC) for i in images]
-        batch = datasets.to_unit(np.stack([np.asarray(i) for i in resized]))
-        return tuple(output.numpy() for output in both(batch, training=False))
-
-    return describe
-
-
-# --- pictures -------------------------------------------------------------------------------
-
-
-class Gallery:
-    """Keeps the pictures with the highest keys, and no others, while a stream goes by."""
-
-    def __init__(self, count: int):
-        self.count, self._heap = count, []
-
-    def offer(self, key: float, caption: str, pictures: tuple[np.ndarray, ...]) -> None:
-        # The length breaks ties, so that arrays are never compared.
-        entry = (key, len(self._heap), caption, pictures)
-        if len(self._heap) < self.count:
-            heapq.heappush(self._heap, entry)
-        elif key > self._heap[0][0]:
-            heapq.heapreplace(self._heap, (key, self._heap[0][1], caption, pictures))
-
-    def sheet(self) -> np.ndarray:
-        """Return columns of caption, image, edited and residual, the highest key first."""
-        columns = []
-        for _, _, caption, pictures in sorted(self._heap, key=lambda e: (-e[0], e[1])):
-            side = pictures[0].shape[1]
-            label = Image.new("RGB", (max(side, 112), 18), "white")
-            ImageDraw.Draw(label).text((3, 3), caption, "black", ImageFont.load_default(11))
-            shown = [np.asarray(label)]
-            for picture in pictures:
-                enlarged = Image.fromarray(picture).resize((label.width,) * 2, Image.BICUBIC)
-                shown.append(np.asarray(enlarged))
-            columns.append(np.concatenate(shown))
-        return np.concatenate(columns, axis=1)
-
-
-# --- one direction --------------------------------------------------------------------------
 
 
 def batches(
@@ -199,8 +66,8 @@ def batches(
 
 def apply(generator: Generator, images: np.ndarray) -> np.ndarray:
     """Return edited images, uint8: what a viewer would save."""
-    unit = datasets.to_unit(images)
-    return datasets.to_bytes(np.clip(unit + np.asarray(generator(unit)), -1, 1))
+    unit = pixels.to_unit(images)
+    return pixels.to_bytes(np.clip(unit + np.asarray(generator(unit)), -1, 1))
 
 
 def drawn_truth(items: list[Item], direction: str, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -261,7 +128,7 @@ def run_direction(
     sign = 1 if direction == "add" else -1
     region = metrics.region_mask(split.attribute, size)
     rng = np.random.default_rng(seed)
-    shared = datasets.confounders_of(split)
+    shared = pairing.confounders_of(split)
     traits = dict(zip(items, split.known.of(items, shared), strict=True)) if shared else {}
     last = None
     with tqdm(total=len(items), desc=f"measuring {direction}", disable=not progress) as bar:
@@ -335,7 +202,7 @@ def _describe(features, name, described, probabilities) -> None:
 
 
 def _offer(galleries, items, before, after, certainty, sign, rng) -> None:
-    residual = datasets.to_bytes((after.astype(np.float32) - before) / 127.5)
+    residual = pixels.to_bytes((after.astype(np.float32) - before) / 127.5)
     for i, item in enumerate(items):
         was, now = (1 / (1 + np.exp(-sign * float(c[i]))) for c in certainty)
         name = item.stem if isinstance(item, Path) else str(item.seed)
@@ -347,9 +214,6 @@ def _offer(galleries, items, before, after, certainty, sign, rng) -> None:
             ("worst", -float(certainty[1][i])),
         ):
             galleries[gallery].offer(key, caption, pictures)
-
-
-# --- the report -----------------------------------------------------------------------------
 
 
 def summarize(
@@ -425,7 +289,7 @@ def summarize(
         mean("iou", **{"doing nothing": 0.0})
     columns = judges[0].card["columns"]
     for name in columns:
-        if name != datasets.column_name(split.attribute):
+        if name != celeba.column_name(split.attribute):
             k = columns.index(name)
             # What the judge sees of this attribute in the real images of each side.
             real = [float(p.probabilities["classifier"][0][:, k, 1].mean()) for p in (here, there)]
@@ -461,109 +325,6 @@ def _entry(estimate: Estimate, **compare: float) -> dict:
         **{k: None if v != v else v for k, v in estimate._asdict().items()},
         **({"compare": compare} if compare else {}),
     }
-
-
-QUESTIONS = [
-    ("flip", "Did the attribute flip?", "called flipped by {}", ".1%"),
-    ("same_person", "Is it still the same person?", "embedding distance below 0.6", ".1%"),
-    ("identity", "", "mean embedding distance", ".3f"),
-    ("outside", "Was anything else touched?", "mean change outside the region, of 255", ".2f"),
-    ("energy", "", "residual's energy inside the region", ".1%"),
-    ("brightness", "Did the picture brighten?", "luminance outside the region, of 255", "+.2f"),
-    ("fid", "Does it look real?", "FID on {} features", ".2f"),
-    ("kid", "", "KID on {} features", ".4f"),
-    ("kid_alike", "", "the same, beside people who are alike", ".4f"),
-    ("score", "", "Inception Score, {}", ".3f"),
-    ("cycle_psnr", "Is it consistent?", "cycle PSNR, dB", ".2f"),
-    ("cycle_ssim", "", "cycle SSIM", ".4f"),
-    ("truth_error", "Is it right?", "error to the truth, of doing nothing's", ".1%"),
-    ("truth_psnr", "", "PSNR to the truth, dB", ".2f"),
-    ("truth_ssim", "", "SSIM to the truth", ".4f"),
-    ("iou", "", "IoU of edited and truly changed region", ".1%"),
-    ("shift", "Did another attribute change?", "mean P({}), shift", "+.3f"),
-]
-
-
-def table(measures: dict[str, dict], only: tuple[str, ...] = datasets.CONFOUNDERS) -> str:
-    """Return one direction's measures as a Markdown table; of other attributes, only some."""
-    lines = [
-        "| question | measure | value | 95% interval | N | compare with |",
-        "|---|---|---:|---:|---:|---|",
-    ]
-    for key, question, label, form in QUESTIONS:
-        names = [n for n in measures if n.split("/")[0] == key]
-        names = [n for n in names if key != "shift" or n.split("/")[1] in only]
-        for name in names:
-            entry = measures[name]
-            if entry["value"] is None:
-                value = interval = "not defined"
-            else:
-                value = format(entry["value"], form)
-                interval = f"{format(entry['low'], form)} to {format(entry['high'], form)}"
-            compare = ", ".join(
-                f"{k} {format(v, form)}" for k, v in entry.get("compare", {}).items()
-            )
-            measure = label.format(name.split("/")[-1])
-            lines.append(
-                f"| {question} | {measure} | {value} | {interval} | {entry['n']} | {compare} |"
-            )
-            question = ""
-    return "\n".join(lines)
-
-
-def group_table(groups: dict[str, dict]) -> str:
-    """Return one direction's measures by group as a Markdown table, or nothing without groups."""
-    if not groups:
-        return ""
-    form = {key: (label, how) for key, _, label, how in QUESTIONS}
-    names = list(next(iter(groups.values())))
-    labels = [form[n.split("/")[0]][0].format(n.split("/")[-1]) for n in names]
-    lines = [f"| group | N | {' | '.join(labels)} |", f"|---|---:|{'---:|' * len(names)}"]
-    for group, entries in groups.items():
-        cells = []
-        for name in names:
-            how, entry = form[name.split("/")[0]][1], entries[name]
-            if entry["value"] is None:
-                cells.append("not defined")
-            else:
-                value, low, high = (format(entry[k], how) for k in ("value", "low", "high"))
-                cells.append(f"{value} ({low} to {high})")
-        lines.append(f"| {group} | {entries[names[0]]['n']} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def markdown(report: dict) -> str:
-    """Return the whole report as Markdown."""
-    held_out = report["held_out"]
-    lines = [
-        f"# {report['attribute']}, measured on {report['data']}",
-        "",
-        f"Held-out images: {held_out['without']} without, {held_out['with']} with.",
-    ]
-    for judge in report["classifiers"]:
-        accuracy = judge["balanced_accuracy"]
-        lines.append(
-            f"Judge {judge['name']} ({judge['network']}, trained on {judge['train_images']} "
-            f"images): {accuracy:.1%} balanced accuracy on them."
-        )
-    for note in report["notes"]:
-        lines.append(f"{note}")
-    for direction in DIRECTIONS:
-        card = report["weights"].get(direction, {})
-        made = ", ".join(f"{k} {card[k]}" for k in ("network", "size", "steps") if k in card)
-        title = f"{direction}: {SOURCE_SIDE[direction]} to "
-        title += SOURCE_SIDE["remove" if direction == "add" else "add"]
-        lines += ["", f"## {title}", "", made, "", table(report["directions"][direction])]
-        if groups := group_table(report["groups"][direction]):
-            lines += ["", groups]
-        lines += [
-            "",
-            f"Pictures: {', '.join(f'{direction}/{n}.png' for n in ('random', 'best', 'worst'))}.",
-        ]
-    if report["unreadable"]:
-        lines += ["", f"## {counted(len(report['unreadable']), 'photo')} could not be read", ""]
-        lines += [f"- {name}: {why}" for name, why in sorted(report["unreadable"].items())]
-    return "\n".join(lines) + "\n"
 
 
 def measure(
@@ -605,7 +366,7 @@ def measure(
 
     Raises
     ------
-    datasets.DataError
+    DataError
         If a side has no held-out image.
     """
     notes, items, dropped = [], {}, 0
@@ -617,7 +378,7 @@ def measure(
         order = np.random.default_rng(seed).permutation(len(fresh))[:count]
         items[side] = [fresh[i] for i in sorted(order)]
         if not items[side]:
-            raise datasets.DataError(
+            raise DataError(
                 f"{split.source} has no held-out image {side} {split.attribute} in "
                 f"{' and '.join(parts)}. Add photos, or give other --data."
             )
@@ -653,13 +414,15 @@ def measure(
     describe = load_inception(inception) if inception else None
     passes, sheets = {}, {}
     for direction, generator, back in zip(DIRECTIONS, generators, generators[::-1], strict=True):
-        sheets[direction] = {name: Gallery(PICTURES) for name in ("random", "best", "worst")}
+        sheets[direction] = {
+            name: Gallery(reports.PICTURES) for name in ("random", "best", "worst")
+        }
         passes[direction] = run_direction(
             direction,
             generator,
             back,
             split,
-            items[SOURCE_SIDE[direction]],
+            items[reports.SOURCE_SIDE[direction]],
             size,
             judges,
             embed=embed,
@@ -671,15 +434,16 @@ def measure(
             progress=progress,
         )
         if not passes[direction].rows:
-            raise datasets.DataError(
-                f"No held-out image {SOURCE_SIDE[direction]} {split.attribute} could be read."
+            raise DataError(
+                f"No held-out image {reports.SOURCE_SIDE[direction]} {split.attribute} could be "
+                "read."
             )
     report = {
         "attribute": split.attribute,
         "data": DRAWN if split.source == DRAWN else Path(split.source).name,
         "size": size,
         "seed": seed,
-        "held_out": {SOURCE_SIDE[d]: len(passes[d].rows["cycle_psnr"]) for d in DIRECTIONS},
+        "held_out": {reports.SOURCE_SIDE[d]: len(passes[d].rows["cycle_psnr"]) for d in DIRECTIONS},
         "classifiers": [_judge_entry(judge, passes) for judge in judges],
         "weights": cards or {},
         "notes": notes,
@@ -706,10 +470,10 @@ def _write(report: dict, sheets: dict[str, dict[str, Gallery]], out: Path) -> No
         folder = out / direction
         folder.mkdir(parents=True, exist_ok=True)
         for name, gallery in galleries.items():
-            with datasets.written_whole(folder / f"{name}.png") as temporary:
+            with written_whole(folder / f"{name}.png") as temporary:
                 Image.fromarray(gallery.sheet()).save(temporary, "PNG")
-    training.write_text(out / "report.json", json.dumps(report, indent=2) + "\n")
-    training.write_text(out / "report.md", markdown(report))
+    write_text(out / "report.json", json.dumps(report, indent=2) + "\n")
+    write_text(out / "report.md", reports.markdown(report))
 
 
 def _in_any_style(generator, attribute: str) -> Generator:
@@ -768,9 +532,9 @@ def evaluate(
     generators, cards = [], {}
     for direction in DIRECTIONS:
         path = inverter.find_weights(attribute, direction, weights)
-        generator, card = training.load_network(path)
+        generator, card = weight_files.load_network(path)
         if network and card["network"] != network:
-            raise training.TrainingError(
+            raise TrainingError(
                 f"{path} holds the {card['network']} network, not the {network} network."
             )
         if any_style and card.get("styles"):
@@ -782,7 +546,7 @@ def evaluate(
         cards[direction] = card
     size = cards["add"]["size"]
     if cards["remove"]["size"] != size:
-        raise training.TrainingError(
+        raise TrainingError(
             f"The two directions differ in size: {size} and {cards['remove']['size']} px."
         )
     if split.source == DRAWN and cache is not None:

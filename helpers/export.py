@@ -14,8 +14,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from . import datasets, setup, training
-from .files import folder_written_whole
+from . import celeba, pixels, setup
+from .errors import TrainingError
+from .files import folder_written_whole, write_text
 
 CHECK_STYLE = [0.75, -0.5, 0.25, -1.0]  # no number of it is 0, or like another
 TOLERANCE = 0.02  # of the largest output: float16 weights move it by up to 0.003
@@ -50,7 +51,7 @@ def export_generator(generator: keras.Model, out: Path, card: dict) -> Path:
     Parameters
     ----------
     generator : keras.Model
-        Image, or image and style, to residual, as `training.load_network` returns it.
+        Image, or image and style, to residual, as `weight_files.load_network` returns it.
     out : Path
         The folder to write.
     card : dict
@@ -80,12 +81,12 @@ def export_classifier(judge: keras.Model, out: Path, card: dict, attributes: lis
 
     Raises
     ------
-    training.TrainingError
+    TrainingError
         If the classifier does not know one of them.
     """
-    columns = [datasets.column_name(name) for name in attributes]
+    columns = [celeba.column_name(name) for name in attributes]
     if unknown := [name for name in columns if name not in card["columns"]]:
-        raise training.TrainingError(
+        raise TrainingError(
             f"The classifier does not know {', '.join(unknown)}. It was trained to tell "
             f"{', '.join(card['columns'])}."
         )
@@ -93,7 +94,7 @@ def export_classifier(judge: keras.Model, out: Path, card: dict, attributes: lis
     places = [card["columns"].index(name) for name in columns]
     logits = keras.ops.take(judge(image)[0], places, axis=-1)
     about = {key: card[key] for key in ("kind", "network", "size", "parameters", "data", "licence")}
-    about["attributes"] = [datasets.short_name(name) for name in columns]
+    about["attributes"] = [celeba.short_name(name) for name in columns]
     if "held_out" in card:
         scores = card["held_out"]["balanced_accuracy"]
         about["accuracy"] = [scores[name] for name in columns]
@@ -114,7 +115,7 @@ def _export(model: keras.Model, out: Path, card: dict) -> Path:
                 saved, str(ready), quantization_dtype_map={"float16": "*"}
             )
         write_check(model, size, ready / "check.json")
-        training.write_text(ready / "card.json", json.dumps(card, indent=2) + "\n")
+        write_text(ready / "card.json", json.dumps(card, indent=2) + "\n")
     return out / "model.json"
 
 
@@ -123,7 +124,7 @@ def write_check(model: keras.Model, size: int, path: Path) -> None:
     face = check_image(size)
     count = model.inputs[1].shape[-1] if len(model.inputs) > 1 else 0
     style = CHECK_STYLE[:count]
-    unit = datasets.to_unit(face[None])
+    unit = pixels.to_unit(face[None])
     output = model([unit, np.float32([style])] if style else unit, training=False).numpy()[0]
     check = {
         "size": size,
@@ -133,7 +134,7 @@ def write_check(model: keras.Model, size: int, path: Path) -> None:
         # Networks that have learned little give little: two hundredths of [-1, 1] is all of it.
         "tolerance": TOLERANCE * min(1.0, float(np.abs(output).max())),
     }
-    training.write_text(path, json.dumps(check))
+    write_text(path, json.dumps(check))
 
 
 def check_image(size: int) -> np.ndarray:
@@ -192,7 +193,7 @@ def _read_weights(folder: Path, manifest: list[dict]) -> dict[str, np.ndarray]:
             count = int(np.prod(entry["shape"], dtype=np.int64))
             raw = np.frombuffer(data.read(count * np.dtype(stored).itemsize), stored)
             if len(raw) != count:
-                raise training.TrainingError(
+                raise TrainingError(
                     f"The weights in {folder} are cut short. Export them again (python3 course.py "
                     "export --help)."
                 )
@@ -205,17 +206,17 @@ def check_export(folder: Path) -> float:
 
     Raises
     ------
-    training.TrainingError
+    TrainingError
         If it is above the tolerance.
     """
     check = json.loads((folder / "check.json").read_text(encoding="utf-8"))
     shape = (1, check["size"], check["size"], 3)
     image = np.frombuffer(base64.b64decode(check["image"]), np.uint8).reshape(shape)
     expected = np.frombuffer(base64.b64decode(check["output"]), "<f4")
-    output = graph_output(folder, datasets.to_unit(image), check.get("style", ()))
+    output = graph_output(folder, pixels.to_unit(image), check.get("style", ()))
     worst = float(np.abs(output.ravel() - expected).max())
     if not worst <= check["tolerance"]:  # also where it is not a number
-        raise training.TrainingError(
+        raise TrainingError(
             f"The model exported to {folder} differs from Keras by {worst:.2g}, more than "
             f"{check['tolerance']:.2g}: it must not be used. Please report this."
         )
@@ -233,7 +234,7 @@ def read_measured(path: Path, card: dict) -> dict:
 
     Raises
     ------
-    training.TrainingError
+    TrainingError
         If it is no such report, or one of other weights.
     """
     try:
@@ -246,11 +247,11 @@ def read_measured(path: Path, card: dict) -> dict:
         }
         values = {name: round(entry["value"], 4) for name, entry in entries.items()}
     except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
-        raise training.TrainingError(
+        raise TrainingError(
             f"{path} is not a report.json that evaluate wrote, with all its measures: {error!r}."
         ) from error
     if different := [k for k in ("attribute", "network", "steps") if of.get(k) != card.get(k)]:
-        raise training.TrainingError(
+        raise TrainingError(
             f"{path} measures other weights: {', '.join(f'{k} {of.get(k)}' for k in different)} "
             f"there, {', '.join(f'{k} {card.get(k)}' for k in different)} here."
         )
@@ -282,7 +283,7 @@ def write_manifest(models: Path) -> dict:
         }
         (classifiers if judge else generators).append(entry)
     manifest = {"version": 2, "models": generators, "classifiers": classifiers}
-    training.write_text(models / "manifest.json", json.dumps(manifest, indent=2) + "\n")
+    write_text(models / "manifest.json", json.dumps(manifest, indent=2) + "\n")
     return manifest
 
 

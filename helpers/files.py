@@ -161,3 +161,7 @@ def clear_unfinished(folder: Path) -> None:
     """Delete what a process that was killed had begun to write in a folder."""
     for path in folder.glob(f".*{PART}"):
         path.unlink(missing_ok=True)
+
+
+def listed(folder: Path) -> Iterator[Path]:
+    return folder.iterdir() if folder.is_dir() else iter(())

@@ -12,8 +12,18 @@ import numpy as np
 from PIL import Image
 from tqdm.auto import tqdm
 
-from . import alignment, datasets, detection, networks, profiles, training
-from .errors import counted
+from . import (
+    alignment,
+    celeba,
+    datasets,
+    detection,
+    networks,
+    pixels,
+    profiles,
+    weight_files,
+)
+from .errors import DataError, TrainingError, counted, shown
+from .files import written_whole
 
 WEIGHTS = profiles.ROOT / "weights"
 
@@ -43,15 +53,15 @@ def find_weights(attribute: str, direction: str, folder: Path | None = None) -> 
 
     Raises
     ------
-    training.TrainingError
+    TrainingError
         If there is none; the message says where it was looked for.
     """
-    name = f"{datasets.short_name(attribute)}-{direction}.npz"
+    name = f"{celeba.short_name(attribute)}-{direction}.npz"
     places = [folder / "weights" / name, folder / name] if folder else [WEIGHTS / name]
     for path in places:
         if path.is_file():
             return path
-    raise training.TrainingError(
+    raise TrainingError(
         f"There are no weights {name} in {places[0].parent}. Train them "
         "(python3 course.py train --help), or give --weights the folder of a run."
     )
@@ -83,8 +93,8 @@ def invert_photo(
     turned = [0]
     if aligned:
         image = Image.fromarray(photo)
-        crops = [datasets.face_crop(image, size)]
-        transforms = [alignment.from_square(datasets.square_box(*image.size), size)]
+        crops = [pixels.face_crop(image, size)]
+        transforms = [alignment.from_square(pixels.square_box(*image.size), size)]
     else:
         faces = detection.find_faces(photo)
         turned = [face.turned for face in faces]
@@ -92,7 +102,7 @@ def invert_photo(
         crops = [alignment.crop_face(photo, transform, size) for transform in transforms]
     edited, residuals = photo, []
     for transform, crop in zip(transforms, crops, strict=True):
-        residual = generator(datasets.to_unit(crop[None]), training=False).numpy()[0]
+        residual = generator(pixels.to_unit(crop[None]), training=False).numpy()[0]
         edited = alignment.paste_residual(edited, strength * residual, transform, crop)
         residuals.append(residual)
     return Inverted(edited, crops, residuals, turned)
@@ -114,7 +124,7 @@ def invert_files(
     """Edit photos, or all photos of a folder, and write ``OUT/NAME-glasses-add.png``.
 
     A file that can't be read, or on which no face is found, is named, and the others go on. `style`
-    is as `training.choose_style` takes it.
+    is as `weight_files.choose_style` takes it.
 
     Returns
     -------
@@ -123,28 +133,28 @@ def invert_files(
 
     Raises
     ------
-    datasets.DataError
+    DataError
         If there is no photo at all.
-    training.TrainingError
+    TrainingError
         If there are no weights, or they do not know the style.
     """
     paths = []
     for path in photos:
-        paths += datasets.images_in(path) if path.is_dir() else [path]
+        paths += pixels.images_in(path) if path.is_dir() else [path]
     if not paths:
-        raise datasets.DataError(
+        raise DataError(
             f"There is no photo in {', '.join(map(str, photos))}. "
-            f"Photos end in {', '.join(sorted(datasets.IMAGE_SUFFIXES))}."
+            f"Photos end in {', '.join(sorted(pixels.IMAGE_SUFFIXES))}."
         )
-    network, card = training.load_network(find_weights(attribute, direction, weights))
-    generator = networks.in_style(network, training.choose_style(card, style or {}))
+    network, card = weight_files.load_network(find_weights(attribute, direction, weights))
+    generator = networks.in_style(network, weight_files.choose_style(card, style or {}))
     out.mkdir(parents=True, exist_ok=True)
     failures, taken = 0, set()
     with tqdm(paths, desc="editing", unit="photo") as bar:
         for path in bar:
-            name = datasets.shown(str(path))
+            name = shown(str(path))
             try:
-                photo = np.asarray(datasets.open_photo(path))
+                photo = np.asarray(pixels.open_photo(path))
             except (OSError, ValueError) as error:
                 bar.write(f"{name}: can't be read: {error}")
                 failures += 1
@@ -158,9 +168,9 @@ def invert_files(
             _save(out / f"{stem}.png", inverted.edited)
             if with_residual:
                 for i, residual in enumerate(inverted.residuals):
-                    shown = datasets.to_bytes(np.clip(residual, -1, 1))
-                    _save(out / f"{stem}-residual{i or ''}.png", shown)
-            bar.write(f"{datasets.shown(str(out / stem))}.png: {_told(inverted.turned)}")
+                    picture = pixels.to_bytes(np.clip(residual, -1, 1))
+                    _save(out / f"{stem}-residual{i or ''}.png", picture)
+            bar.write(f"{shown(str(out / stem))}.png: {_told(inverted.turned)}")
     return failures
 
 
@@ -173,6 +183,6 @@ def _told(turned: list[int]) -> str:
     return text
 
 
-def _save(path: Path, pixels: np.ndarray) -> None:
-    with datasets.written_whole(path) as temporary:
-        Image.fromarray(pixels).save(temporary, "PNG")
+def _save(path: Path, picture: np.ndarray) -> None:
+    with written_whole(path) as temporary:
+        Image.fromarray(picture).save(temporary, "PNG")

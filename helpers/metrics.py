@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import datasets
+from . import celeba
 
 # Where an attribute shows on CelebA's face crop of 128 x 128: left, top, right, bottom. Photos
 # are aligned by eyes and mouth, so one box serves all: glasses are a band from the brows to the
@@ -49,7 +49,7 @@ def region_mask(attribute: str, size: int) -> np.ndarray | None:
 
     A pixel on the border of the box counts by the part of it that lies inside.
     """
-    box = REGIONS.get(datasets.column_name(attribute))
+    box = REGIONS.get(celeba.column_name(attribute))
     if box is None:
         return None
     edges = np.arange(size + 1) * (REGION_SIZE / size)

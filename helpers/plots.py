@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from PIL import Image
 
-from . import datasets
+from . import pixels
 
 # From the Okabe-Ito palette: told apart with any kind of colour vision.
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
@@ -38,7 +38,7 @@ def displayable(image: np.ndarray) -> np.ndarray:
     if image.ndim == 2 or image.shape[-1] == 1:
         gray = np.clip(image.reshape(image.shape[:2]), 0, 1)
         return np.repeat(np.rint(255 * gray).astype(np.uint8)[..., None], 3, axis=2)
-    return datasets.to_bytes(np.clip(image, -1, 1))
+    return pixels.to_bytes(np.clip(image, -1, 1))
 
 
 # --- pictures with words for those who can't see them ---------------------------------------
@@ -57,8 +57,8 @@ def png(picture: np.ndarray | Figure, zoom: int = 1) -> bytes:
         # White, not transparent: its black words must be readable on a dark page too.
         picture.savefig(buffer, format="png", dpi=90, bbox_inches="tight", facecolor="white")
     else:
-        pixels = displayable(picture).repeat(zoom, axis=0).repeat(zoom, axis=1)
-        Image.fromarray(pixels).save(buffer, format="PNG")
+        enlarged = displayable(picture).repeat(zoom, axis=0).repeat(zoom, axis=1)
+        Image.fromarray(enlarged).save(buffer, format="PNG")
     return buffer.getvalue()
 
 
@@ -325,7 +325,7 @@ def show_edit(
 def show_curves(history: Sequence[dict[str, float]], title: str = "", *, alt: str) -> None:
     """Show how the discriminator and both generators fare, beside what guessing scores, ln 3.
 
-    `history` is what `training.Run.train` returns. The discriminator's loss is the sum of four
+    `history` is what `runs.Run.train` returns. The discriminator's loss is the sum of four
     cross entropies, so a quarter of it is drawn: then ln 3 means guessing for all three curves.
     `alt` is as `show` takes it.
     """
@@ -487,7 +487,7 @@ def training_strip(previews: Path, face: int = 0, shares: Sequence[float] = SHAR
     Parameters
     ----------
     previews : Path
-        The folder ``previews`` of a run, with the sheets of `training.preview_sheet`.
+        The folder ``previews`` of a run, with the sheets of `runs.preview_sheet`.
     face : int
         Which of the preview's faces.
     shares : sequence of float

@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from . import datasets, plots
+from . import celeba, datasets, plots
 from .drawn.faces import contact_sheet
 from .errors import counted
 from .plots import BLUE, GRAY, ORANGE, described, displayable, png
@@ -31,7 +31,7 @@ def _watch(controls: list[ipywidgets.Widget], redraw: Callable[[], None]) -> Non
 
 
 def attribute_browser(
-    table: datasets.AttributeTable, photos: dict[str, Path], count: int = 16, size: int = 80
+    table: celeba.AttributeTable, photos: dict[str, Path], count: int = 16, size: int = 80
 ) -> ipywidgets.VBox:
     """Browse a dataset in CelebA's format: choose an attribute and a side, see faces and counts.
 
@@ -39,7 +39,7 @@ def attribute_browser(
     ----------
     table : AttributeTable
     photos : dict
-        What `datasets.read_celeba` returned: the attribute file, and where its photos lie.
+        What `celeba.read_celeba` returned: the attribute file, and where its photos lie.
     count, size : int
         Faces shown at once, and their side in pixels.
     """
@@ -86,13 +86,13 @@ def _read_faces(
     return faces, lost
 
 
-def _shares(table: datasets.AttributeTable, attribute: str) -> dict[str, tuple[float, float]]:
+def _shares(table: celeba.AttributeTable, attribute: str) -> dict[str, tuple[float, float]]:
     """Return each other attribute's share among those with one, and among those without it.
 
     Those with the widest gap come first.
     """
     has = table.column(attribute) == 1
-    name = datasets.column_name(attribute)
+    name = celeba.column_name(attribute)
     shares = {
         other: tuple(float(values[group].mean()) if group.any() else 0.0 for group in (has, ~has))
         for other, values in zip(table.columns, (table.values == 1).T, strict=True)
@@ -102,19 +102,19 @@ def _shares(table: datasets.AttributeTable, attribute: str) -> dict[str, tuple[f
     return {other: shares[other] for other in widest}
 
 
-def _company(table: datasets.AttributeTable, attribute: str) -> str:
+def _company(table: celeba.AttributeTable, attribute: str) -> str:
     """Say in words what `co_occurrence` draws, as far as its three widest gaps."""
     gaps = [f"{o}, {w:.0%} and {wo:.0%}" for o, (w, wo) in _shares(table, attribute).items()][:3]
     widest = f"; widest apart: {'; '.join(gaps)}" if gaps else ""
     return f"Shares of other attributes with {attribute} and without it{widest}"
 
 
-def co_occurrence(table: datasets.AttributeTable, attribute: str, most: int = 8) -> Figure:
+def co_occurrence(table: celeba.AttributeTable, attribute: str, most: int = 8) -> Figure:
     """Draw how often each other attribute comes with one, and without it: what goes together.
 
     Those with the widest gap come first.
     """
-    name = datasets.column_name(attribute)
+    name = celeba.column_name(attribute)
     rates = _shares(table, attribute)
     widest = list(rates)[:most][::-1]
     figure = Figure(figsize=(6.5, 0.8 + 0.32 * max(1, len(widest))), layout="constrained")
@@ -144,7 +144,7 @@ def style_sliders(
     Parameters
     ----------
     network : callable
-        As `training.load_network` gives it: maps ``[images, styles]`` to residuals.
+        As `weight_files.load_network` gives it: maps ``[images, styles]`` to residuals.
     names : list of str
         Of the numbers: ``card["styles"]``.
     image : np.ndarray

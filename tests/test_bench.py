@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import bench, datasets, peer, training
+from helpers import bench, datasets, pairing, peer, training
+from helpers.celeba import CELEBA_SIZE
 from helpers.profiles import ROOT
 from tooling import page
 
@@ -113,12 +114,12 @@ def test_operations_of_a_step():
 
 def test_linked_photos_open_as_celeba_and_take_no_room(tmp_path):
     photo = tmp_path / "photo.jpg"
-    Image.new("RGB", datasets.CELEBA_SIZE, (90, 80, 70)).save(photo)
+    Image.new("RGB", CELEBA_SIZE, (90, 80, 70)).save(photo)
     split = datasets.open_split(bench.write_linked(tmp_path / "many", [photo], 300), "glasses")
     items = [item for items in split.items.values() for item in items]
     assert len(items) == 300 and not split.unreadable
     assert all(os.path.samefile(item, photo) for item in items)
-    assert set(datasets.CONFOUNDERS) <= set(split.known.columns) and len(split.known.columns) == 40
+    assert set(pairing.CONFOUNDERS) <= set(split.known.columns) and len(split.known.columns) == 40
 
 
 # --- what is compared computes the same ------------------------------------------------------

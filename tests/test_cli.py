@@ -10,8 +10,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import classifier, datasets, export, inverter, networks, training
+from helpers import (
+    classifier,
+    datasets,
+    export,
+    inverter,
+    networks,
+    pixels,
+    runs,
+    training,
+    weight_files,
+)
 from helpers.drawn import faces
+from helpers.errors import TrainingError
 from helpers.profiles import ROOT
 
 SIZE = 32
@@ -34,7 +45,7 @@ def weights(tmp_path):
             "data": "drawn faces",
             "licence": "Apache-2.0",
         }
-        training.save_generator(folder / f"glasses-{direction}.npz", generator, card)
+        weight_files.save_generator(folder / f"glasses-{direction}.npz", generator, card)
     return folder
 
 
@@ -44,8 +55,8 @@ def styled(weights):
     path = weights / "glasses-add.npz"
     generator = networks.attention_generator(SIZE, 4, styles=2)
     generator.get_layer("heads").bias.assign([0.0, 0.0, 0.0, 4.0])
-    card = training.load_generator(path)[1] | {"styles": ["shape", "lenses"]}
-    training.save_generator(path, generator, card)
+    card = weight_files.load_generator(path)[1] | {"styles": ["shape", "lenses"]}
+    weight_files.save_generator(path, generator, card)
     return weights
 
 
@@ -119,7 +130,7 @@ def test_train_twice_goes_on(course, celeba, tmp_path):
     assert code == 0, text
     code, text = course("train", *options, "--steps", 3)
     assert code == 0 and "going on from step 2" in text and "Step 3" in text
-    card = training.load_generator(tmp_path / "run" / "weights" / "glasses-add.npz")[1]
+    card = weight_files.load_generator(tmp_path / "run" / "weights" / "glasses-add.npz")[1]
     assert card["steps"] == 3 and card["parameters"] > 0
     code, text = course("train", *options[:-1], 4, "--steps", 4)
     assert code == 1 and "batch: 2 there, 4 now" in text
@@ -189,7 +200,7 @@ def test_invert_without_weights_says_where_it_looked(course, tmp_path):
 
 
 def test_a_strength_of_zero_changes_nothing(weights):
-    generator, _ = training.load_generator(weights / "glasses-add.npz")
+    generator, _ = weight_files.load_generator(weights / "glasses-add.npz")
     photo = np.random.default_rng(0).integers(0, 255, (70, 90, 3), np.uint8)
     inverted = inverter.invert_photo(photo, generator, strength=0, aligned=True)
     np.testing.assert_array_equal(inverted.edited, photo)
@@ -197,11 +208,11 @@ def test_a_strength_of_zero_changes_nothing(weights):
 
 
 def test_an_aligned_crop_of_the_networks_size_is_edited_as_it_is(weights):
-    generator, _ = training.load_generator(weights / "glasses-add.npz")
+    generator, _ = weight_files.load_generator(weights / "glasses-add.npz")
     photo = np.random.default_rng(0).integers(0, 255, (SIZE, SIZE, 3), np.uint8)
     inverted = inverter.invert_photo(photo, generator, aligned=True)
     np.testing.assert_array_equal(inverted.crops[0], photo)
-    expected = datasets.to_bytes(datasets.to_unit(photo) + inverted.residuals[0])
+    expected = pixels.to_bytes(pixels.to_unit(photo) + inverted.residuals[0])
     inside = slice(4, -4)  # the paste-back feathers the border
     difference = np.abs(inverted.edited[inside, inside].astype(int) - expected[inside, inside])
     assert difference.max() <= 2
@@ -221,7 +232,7 @@ def test_an_aligned_crop_of_the_networks_size_is_edited_as_it_is(weights):
 def test_an_aligned_photo_is_edited_in_the_square_that_was_learned(
     weights, tmp_path, height, width, top, left
 ):
-    generator, _ = training.load_generator(weights / "glasses-add.npz")
+    generator, _ = weight_files.load_generator(weights / "glasses-add.npz")
     photo = np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8)
     Image.fromarray(photo).save(tmp_path / "p.png")
     side = min(height, width)
@@ -241,7 +252,7 @@ def test_an_aligned_photo_is_edited_in_the_square_that_was_learned(
 def test_invert_draws_in_the_style_that_is_chosen(course, styled, tmp_path):
     photo = np.random.default_rng(0).integers(0, 255, (SIZE, SIZE, 3), np.uint8)
     Image.fromarray(photo).save(tmp_path / "p.png")
-    network, card = training.load_network(styled / "glasses-add.npz")
+    network, card = weight_files.load_network(styled / "glasses-add.npz")
     for chosen, style in (((), (0, 0)), (("lenses=-1", "shape=0.5"), (0.5, -1))):
         options = [each for name in chosen for each in ("--style", name)]
         code, text = course(
@@ -253,9 +264,9 @@ def test_invert_draws_in_the_style_that_is_chosen(course, styled, tmp_path):
         generator = networks.in_style(network, style)
         expected = inverter.invert_photo(photo, generator, aligned=True).edited
         np.testing.assert_array_equal(edited, expected)
-    suits = training.load_generator(styled / "glasses-add.npz")[0]
-    other = training.load_generator(styled / "glasses-add.npz", (0.5, -1))[0]
-    unit = datasets.to_unit(photo[None])
+    suits = weight_files.load_generator(styled / "glasses-add.npz")[0]
+    other = weight_files.load_generator(styled / "glasses-add.npz", (0.5, -1))[0]
+    unit = pixels.to_unit(photo[None])
     assert np.abs(suits(unit) - other(unit)).max() > 1e-3
     np.testing.assert_array_equal(other(unit), networks.in_style(network, (0.5, -1))(unit))
 
@@ -285,11 +296,11 @@ def test_a_style_that_there_is_not_is_explained(
 
 @pytest.mark.slow
 def test_a_style_is_exported_and_agrees_with_keras(styled, tmp_path):
-    network, card = training.load_network(styled / "glasses-add.npz")
+    network, card = weight_files.load_network(styled / "glasses-add.npz")
     folder = tmp_path / "models" / "glasses-add"
     export.export_generator(network, folder, card)
     assert export.check_export(folder) < 1e-3
-    image = datasets.to_unit(faces.draw_face(3, SIZE)[None])
+    image = pixels.to_unit(faces.draw_face(3, SIZE)[None])
     for style in ((0, 0), (-0.5, 1)):
         expected = networks.in_style(network, style)(image).numpy()
         assert np.abs(export.graph_output(folder, image, style) - expected).max() < 0.005
@@ -323,13 +334,13 @@ def test_export_writes_models_that_agree_with_keras(course, weights, tmp_path):
         assert not operations & {"Shape", "Tile", "ExpandDims", "Reshape"}
     (judge,) = manifest["classifiers"]
     assert judge["attributes"] == ["glasses"]
-    image = datasets.to_unit(faces.draw_face(3, judge["size"], glasses=True)[None])
+    image = pixels.to_unit(faces.draw_face(3, judge["size"], glasses=True)[None])
     (told,) = export.graph_output((out / judge["path"]).parent, image)
     model, card = classifier.load(ROOT / "weights" / "classifier-a.npz")
     logits = model(image, training=False)[0].numpy()[0]
     expected = 1 / (1 + np.exp(-logits[card["columns"].index("Eyeglasses")]))
     assert told[0] == pytest.approx(expected, abs=0.01)
-    assert judge["data"] == "CelebA" and judge["licence"] == training.LICENCES["CelebA"]
+    assert judge["data"] == "CelebA" and judge["licence"] == runs.LICENCES["CelebA"]
 
 
 @pytest.fixture
@@ -353,7 +364,7 @@ def report(tmp_path):
 @pytest.mark.slow
 def test_the_papers_generator_is_exported_beside_ours_with_its_figures(weights, report, tmp_path):
     generator = networks.paper_generator(SIZE)
-    _, card = training.load_generator(weights / "glasses-add.npz")
+    _, card = weight_files.load_generator(weights / "glasses-add.npz")
     card |= {"network": "paper", "measured": export.read_measured(report, card)}
     folder = tmp_path / "models" / export.folder_name(card)
     export.export_generator(generator, folder, card)
@@ -378,13 +389,13 @@ def test_the_papers_generator_is_exported_beside_ours_with_its_figures(weights, 
 def test_a_report_of_something_else_gives_no_figures(report, card, change, words):
     report.write_text(json.dumps(json.loads(report.read_text()) | change))
     card = {"attribute": "glasses", "direction": "add", "network": "attention", **card}
-    with pytest.raises(training.TrainingError, match=words):
+    with pytest.raises(TrainingError, match=words):
         export.read_measured(report, card)
 
 
 def test_a_classifier_that_does_not_know_the_attribute_is_not_exported(tmp_path):
     model, card = classifier.load(ROOT / "weights" / "classifier-a.npz")
-    with pytest.raises(training.TrainingError, match="does not know Scarf"):
+    with pytest.raises(TrainingError, match="does not know Scarf"):
         export.export_classifier(model, tmp_path / "classifier", card, ["Scarf"])
     assert not list(tmp_path.iterdir())
 
@@ -405,7 +416,7 @@ def float_weights(folder):
 @pytest.mark.parametrize("network", ["attention", "paper"])
 def test_the_parity_check_sees_a_wrong_weight(course, weights, tmp_path, network):
     """Also of the paper's generator before it has learned, which moves no pixel by a gray level."""
-    generator, card = training.load_generator(weights / "glasses-add.npz")
+    generator, card = weight_files.load_generator(weights / "glasses-add.npz")
     if network == "paper":
         generator = networks.paper_generator(card["size"])
     folder = tmp_path / "glasses-add"
@@ -416,8 +427,8 @@ def test_the_parity_check_sees_a_wrong_weight(course, weights, tmp_path, network
     for start, length in float_weights(folder):
         data[start : start + length] = bytes(length)
     shard.write_bytes(data)
-    with pytest.raises(training.TrainingError, match="differs from Keras"):
+    with pytest.raises(TrainingError, match="differs from Keras"):
         export.check_export(folder)
     shard.write_bytes(data[:-100])
-    with pytest.raises(training.TrainingError, match="cut short"):
+    with pytest.raises(TrainingError, match="cut short"):
         export.check_export(folder)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import datasets
+from helpers import datasets, pairing, pixels
 from helpers.errors import CourseError
 
 SIZE = 32
@@ -31,7 +31,7 @@ def folder(tmp_path):
 @pytest.fixture
 def decoded(monkeypatch):
     """The photos that were decoded, one after another."""
-    seen, open_photo = [], datasets.open_photo
+    seen, open_photo = [], pixels.open_photo
     monkeypatch.setattr(
         datasets, "open_photo", lambda path: (seen.append(path), open_photo(path))[1]
     )
@@ -39,16 +39,16 @@ def decoded(monkeypatch):
 
 
 def batches(split):
-    stream = datasets.pair_stream(split, SIZE, 8)
+    stream = pairing.pair_stream(split, SIZE, 8)
     return [np.stack(list(map(np.asarray, batch))) for batch in stream.take(8)]
 
 
 def test_the_stream_is_the_same_and_decodes_each_photo_once(split, folder, decoded):
     plain = batches(split)
     decoded.clear()
-    split.crops = datasets.Crops(folder, 10**6)
+    split.crops = pixels.Crops(folder, 10**6)
     np.testing.assert_array_equal(batches(split), plain)
-    again = datasets.Crops(folder, 10**6)
+    again = pixels.Crops(folder, 10**6)
     decoded.clear()
     split.crops = again
     np.testing.assert_array_equal(batches(split), plain)
@@ -59,7 +59,7 @@ def test_the_stream_is_the_same_and_decodes_each_photo_once(split, folder, decod
 
 
 def test_a_photo_that_changes_is_decoded_anew(photo, folder, decoded):
-    crops = datasets.Crops(folder, 10**6)
+    crops = pixels.Crops(folder, 10**6)
     before = crops.read(photo, SIZE)
     np.testing.assert_array_equal(crops.read(photo, SIZE), before)
     assert len(decoded) == 1
@@ -80,7 +80,7 @@ def test_a_photo_that_changes_is_decoded_anew(photo, folder, decoded):
     "damage", [lambda d: d[:-9], lambda d: b"", lambda d: d[:9] + b"?" + d[10:]]
 )
 def test_a_damaged_file_is_written_anew(photo, folder, damage, decoded):
-    crops = datasets.Crops(folder, 10**6)
+    crops = pixels.Crops(folder, 10**6)
     whole = crops.read(photo, SIZE)
     (file,) = folder.iterdir()
     data = file.read_bytes()
@@ -91,7 +91,7 @@ def test_a_damaged_file_is_written_anew(photo, folder, damage, decoded):
 
 def test_it_never_takes_more_room_and_the_oldest_give_way_at_the_next_start(split, folder, decoded):
     photos = split.items["train", "with"][:9]
-    crops = datasets.Crops(folder, 4 * BYTES)
+    crops = pixels.Crops(folder, 4 * BYTES)
     for number, photo in enumerate(photos):
         crops.read(photo, SIZE)
         for file in folder.iterdir():
@@ -99,14 +99,14 @@ def test_it_never_takes_more_room_and_the_oldest_give_way_at_the_next_start(spli
                 os.utime(file, (number, number))
     assert len(list(folder.iterdir())) == 4
     decoded.clear()
-    crops = datasets.Crops(folder, 4 * BYTES)
+    crops = pixels.Crops(folder, 4 * BYTES)
     for photo in photos[:4]:
         crops.read(photo, SIZE)
     assert decoded == photos[:1] and len(list(folder.iterdir())) == 4
 
 
 def test_the_folder_may_go_at_any_time_and_what_a_kill_left_goes_too(photo, folder):
-    crops = datasets.Crops(folder, 10**6)
+    crops = pixels.Crops(folder, 10**6)
     whole = crops.read(photo, SIZE)
     for file in folder.iterdir():
         file.unlink()
@@ -114,15 +114,15 @@ def test_the_folder_may_go_at_any_time_and_what_a_kill_left_goes_too(photo, fold
     np.testing.assert_array_equal(crops.read(photo, SIZE), whole)
     folder.mkdir()
     (folder / ".1-2.part").write_bytes(b"half")
-    datasets.Crops(folder, 10**6)
+    pixels.Crops(folder, 10**6)
     assert not list(folder.iterdir())
 
 
 def test_what_can_not_be_read_or_be_a_folder_is_said(split, photo, folder, tmp_path):
     photo.write_bytes(b"no photo")
     with pytest.raises(ValueError, match="no image"):
-        datasets.Crops(folder, 10**6).read(photo, SIZE)
+        pixels.Crops(folder, 10**6).read(photo, SIZE)
     assert not list(folder.iterdir())
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(CourseError, match="can't be used"):
-        datasets.Crops(tmp_path / "file", 10**6)
+        pixels.Crops(tmp_path / "file", 10**6)

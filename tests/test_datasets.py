@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import datasets
-from helpers.datasets import DataError, open_split
+from helpers import datasets, pairing, pixels
+from helpers.celeba import AttributeTable
+from helpers.datasets import open_split
+from helpers.errors import DataError
 
 
 def names(split, part, side):
@@ -174,13 +176,13 @@ def test_an_existing_out_is_not_overwritten(celeba, tmp_path):
 
 def test_the_face_crop_of_celeba_is_rows_20_to_198():
     image = Image.fromarray(np.arange(218, dtype=np.uint8)[:, None].repeat(178, 1))
-    crop = np.asarray(datasets.square_crop(image))
+    crop = np.asarray(pixels.square_crop(image))
     assert crop.shape == (178, 178) and crop[0, 0] == 20 and crop[-1, 0] == 197
 
 
 def test_any_other_photo_gives_its_central_square():
     image = Image.fromarray(np.arange(100, dtype=np.uint8)[None].repeat(40, 0))
-    crop = np.asarray(datasets.square_crop(image))
+    crop = np.asarray(pixels.square_crop(image))
     assert crop.shape == (40, 40) and crop[0, 0] == 30
 
 
@@ -190,7 +192,7 @@ def test_a_turned_phone_photo_is_set_upright(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was turned: rotate by 90 degrees clockwise
     Image.fromarray(pixels).save(tmp_path / "p.png", exif=exif)
-    upright = np.asarray(datasets.open_photo(tmp_path / "p.png"))
+    upright = np.asarray(pixels.open_photo(tmp_path / "p.png"))
     assert upright.shape == (40, 20, 3) and upright[0].min() == 255 and upright[-1].max() == 0
 
 
@@ -198,20 +200,20 @@ def test_a_turned_phone_photo_is_set_upright(tmp_path):
 def test_every_kind_of_image_becomes_rgb(mode, tmp_path):
     path = tmp_path / ("x.tif" if mode in ("CMYK", "I;16") else "x.png")
     Image.new(mode, (10, 10)).save(path)
-    assert np.asarray(datasets.open_photo(path)).shape == (10, 10, 3)
+    assert np.asarray(pixels.open_photo(path)).shape == (10, 10, 3)
 
 
 def test_bytes_and_units_are_inverse():
     bytes_ = np.arange(256, dtype=np.uint8)
-    np.testing.assert_array_equal(datasets.to_bytes(datasets.to_unit(bytes_)), bytes_)
-    assert datasets.to_unit(bytes_).min() == -1 and datasets.to_unit(bytes_).max() == 1
+    np.testing.assert_array_equal(pixels.to_bytes(pixels.to_unit(bytes_)), bytes_)
+    assert pixels.to_unit(bytes_).min() == -1 and pixels.to_unit(bytes_).max() == 1
 
 
 # --- the stream -----------------------------------------------------------------------------
 
 
 def take(split, count, **options):
-    stream = datasets.pair_stream(split, 32, 4, **options)
+    stream = pairing.pair_stream(split, 32, 4, **options)
     return [[t.numpy() for t in pair] for pair, _ in zip(stream, range(count), strict=False)]
 
 
@@ -223,7 +225,7 @@ def test_the_stream_gives_both_sides_in_range(celeba):
 
 def test_the_stream_has_threads_of_its_own(celeba):
     """In TensorFlow's own pool it waits behind a train step's operations, and the next for it."""
-    stream = datasets.pair_stream(open_split(celeba, "glasses"), 32, 4)
+    stream = pairing.pair_stream(open_split(celeba, "glasses"), 32, 4)
     assert stream.options().threading.private_threadpool_size >= 2
 
 
@@ -239,7 +241,7 @@ def test_the_stream_goes_on_where_it_stopped(celeba):
 def test_an_epoch_shows_each_photo_once_and_the_next_in_another_order(celeba):
     split = open_split(celeba, "glasses")
     side = split.items["train", "with"]
-    means = [round(float(datasets.to_unit(datasets.read_image(i, 32)).mean()), 4) for i in side]
+    means = [round(float(pixels.to_unit(datasets.read_image(i, 32)).mean()), 4) for i in side]
     batches = take(split, len(side), flip=False)  # four epochs, in batches of four
     seen = [round(float(image.mean()), 4) for _, with_ in batches for image in with_]
     first, second = seen[: len(side)], seen[len(side) : 2 * len(side)]
@@ -250,25 +252,25 @@ def test_an_epoch_shows_each_photo_once_and_the_next_in_another_order(celeba):
 def test_balanced_sides_are_equal_by_chance_and_only_in_training(celeba):
     split = open_split(celeba, "glasses")
     del split.items["train", "with"][4:]
-    equal, other = datasets.balanced(split), datasets.balanced(split, seed=1)
+    equal, other = pairing.balanced(split), pairing.balanced(split, seed=1)
     without = equal.items["train", "without"]
     assert len(without) == 4 and set(without) < set(split.items["train", "without"])
-    assert without == datasets.balanced(split).items["train", "without"]
+    assert without == pairing.balanced(split).items["train", "without"]
     assert without != other.items["train", "without"]
     assert equal.items["train", "with"] == split.items["train", "with"]
     assert equal.items["test", "without"] == split.items["test", "without"]
 
 
 def test_unmatched_each_photo_without_comes_once_an_epoch_too(celeba):
-    split = datasets.balanced(open_split(celeba, "glasses"))
+    split = pairing.balanced(open_split(celeba, "glasses"))
     count = split.count("train", "without")
     seen = [
         name
         for step in range(count)
-        for name in datasets.batch_names(split, 1, step=step, matched=False)["without"]
+        for name in pairing.batch_names(split, 1, step=step, matched=False)["without"]
     ]
     assert len(set(seen)) == count
-    matched = [datasets.batch_names(split, 1, step=step)["without"][0] for step in range(count)]
+    matched = [pairing.batch_names(split, 1, step=step)["without"][0] for step in range(count)]
     assert len(set(matched)) < count
 
 
@@ -327,7 +329,7 @@ def test_pairs_share_what_might_be_confused_with_the_attribute(celeba):
     for i, photo in enumerate(photos):  # the gray level says which photo it is
         Image.new("RGB", (178, 218), (6 * i,) * 3).save(photo)
     split = datasets.open_split(celeba, "Eyeglasses")
-    shared = [c for c in datasets.CONFOUNDERS if c in split.known.columns and c != "Eyeglasses"]
+    shared = [c for c in pairing.CONFOUNDERS if c in split.known.columns and c != "Eyeglasses"]
 
     def traits(item):
         return tuple(split.known.of([item], shared)[0])
@@ -339,7 +341,7 @@ def test_pairs_share_what_might_be_confused_with_the_attribute(celeba):
         return max(n for n in counts if any(t[:n] == of[:n] for t in traits_without))
 
     def read(start, count):
-        stream = datasets.pair_stream(split, 32, 1, start=start)
+        stream = pairing.pair_stream(split, 32, 1, start=start)
         for images in stream.take(count):
             levels = [round((float(x.numpy().mean()) + 1) * 127.5 / 6) for x in images]
             yield tuple(photos[level] for level in levels)
@@ -358,9 +360,9 @@ def test_pairs_share_what_might_be_confused_with_the_attribute(celeba):
 def test_streams_come_to_their_ends_before_python_does(celeba, monkeypatch):
     """Else TensorFlow may wait for ever for a thread that waits for a Python that is gone."""
     handlers = []
-    monkeypatch.setattr(datasets.atexit, "register", handlers.append)
-    monkeypatch.setattr(datasets, "_ending", threading.Event())
-    datasets._end_streams_at_exit.cache_clear()
+    monkeypatch.setattr(pairing.atexit, "register", handlers.append)
+    monkeypatch.setattr(pairing, "_ending", threading.Event())
+    pairing._end_streams_at_exit.cache_clear()
 
     def slowly(*arguments, read=datasets.read_image):
         time.sleep(0.2)
@@ -368,13 +370,13 @@ def test_streams_come_to_their_ends_before_python_does(celeba, monkeypatch):
 
     monkeypatch.setattr(datasets, "read_image", slowly)
     try:
-        stream = iter(datasets.pair_stream(open_split(celeba, "glasses"), 32, 2))
+        stream = iter(pairing.pair_stream(open_split(celeba, "glasses"), 32, 2))
         next(stream)
-        next(h for h in handlers if h.__module__ == datasets.__name__)()
-        assert not datasets._reading
+        next(h for h in handlers if h.__module__ == pairing.__name__)()
+        assert not pairing._reading
         assert len(list(itertools.islice(stream, 50))) < 50  # what was under way
     finally:
-        datasets._end_streams_at_exit.cache_clear()  # the real one is registered by the next
+        pairing._end_streams_at_exit.cache_clear()  # the real one is registered by the next
 
 
 def test_pairs_for_an_attribute_do_not_ask_for_what_it_covers():
@@ -384,8 +386,8 @@ def test_pairs_for_an_attribute_do_not_ask_for_what_it_covers():
     fringes = [-1] * 10 + [1] * 9 + [-1]
     values = np.array([[1] * 10 + [-1] * 10, fringes], np.int8).T
     split = datasets.Split("Wearing_Hat", "photos", {})
-    split.known = datasets.AttributeTable(names, ["Wearing_Hat", "Bangs"], values)
+    split.known = AttributeTable(names, ["Wearing_Hat", "Bangs"], values)
     split.items = {("train", "with"): [Path(n) for n in names[:10]]}
     split.items["train", "without"] = [Path(n) for n in names[10:]]
-    pairs = datasets._Pairs(split, "train", 0)
+    pairs = pairing._Pairs(split, "train", 0)
     assert len({pairs(position)[0][0] for position in range(100)}) == 10

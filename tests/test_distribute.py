@@ -20,7 +20,7 @@ import pytest
 import tensorflow as tf
 from conftest import write_celeba
 
-from helpers import datasets, distribute, metrics, training
+from helpers import datasets, distribute, metrics, pairing, runs, training
 from helpers.profiles import ROOT
 from tooling import cli
 
@@ -46,11 +46,11 @@ def launch(log, function, *arguments, **environment):
 def command():
     """The command line in float32; SMALL_STEP and HOLD_AT say what the tests are about."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs us may ignore it
-    training.pick_dtype = lambda: "float32"
+    runs.pick_dtype = lambda: "float32"
     if "SMALL_STEP" in os.environ:
         training.make_train_step = small_step
-    training.Run.train.__kwdefaults__["checkpoint_minutes"] = 0  # one after each step
-    write = training.Run._write_checkpoint
+    runs.Run.train.__kwdefaults__["checkpoint_minutes"] = 0  # one after each step
+    write = runs.Run._write_checkpoint
 
     def write_and_hold(run):
         write(run)
@@ -59,7 +59,7 @@ def command():
             while not os.path.exists(os.environ["GO"]):
                 time.sleep(0.02)
 
-    training.Run._write_checkpoint = write_and_hold
+    runs.Run._write_checkpoint = write_and_hold
     cli.main()
 
 
@@ -102,8 +102,8 @@ def place(tmp_path_factory):
 def opened(place, name):
     """The run in a folder, on one device."""
     split = datasets.open_split(place / "celeba", "Eyeglasses")
-    settings = training.Settings("Eyeglasses", "celeba", size=SIZE, width=WIDTH, batch=BATCH)
-    return training.Run(place / name, settings, split, "float32")
+    settings = runs.Settings("Eyeglasses", "celeba", size=SIZE, width=WIDTH, batch=BATCH)
+    return runs.Run(place / name, settings, split, "float32")
 
 
 def seven_steps(run):
@@ -374,7 +374,7 @@ def test_the_shares_of_a_stream_are_its_batches(celeba):
     split = datasets.open_split(celeba, "Eyeglasses")
 
     def batches(**more):
-        stream = datasets.pair_stream(split, SIZE, BATCH, seed=3, start=2, **more)
+        stream = pairing.pair_stream(split, SIZE, BATCH, seed=3, start=2, **more)
         return [[side.numpy() for side in batch] for batch in stream.take(6)]
 
     shares = [batches(share=(index, 2)) for index in range(2)]

@@ -5,9 +5,20 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from helpers import classifier, datasets, evaluation, losses, training
-from helpers.datasets import DataError, open_split
+from helpers import (
+    classifier,
+    datasets,
+    judges,
+    losses,
+    pairing,
+    pixels,
+    runs,
+    training,
+    weight_files,
+)
+from helpers.datasets import open_split
 from helpers.drawn import accessories, dressing, faces
+from helpers.errors import DataError
 from helpers.profiles import ROOT
 
 
@@ -75,8 +86,8 @@ def _said_yes(images, column):
     said = []
     for name in ("a", "b"):
         model, card = classifier.load(ROOT / "weights" / f"classifier-{name}.npz")
-        judge = evaluation.Judge(name, model, card, card["columns"].index(column))
-        said.append(evaluation.judge_images(judge, images)[0][:, judge.column] > 0)
+        judge = judges.Judge(name, model, card, card["columns"].index(column))
+        said.append(judges.judge_images(judge, images)[0][:, judge.column] > 0)
     return np.array(said)
 
 
@@ -208,10 +219,10 @@ def test_the_stream_tells_the_style_of_what_it_shows(celeba, attribute, broken):
     if broken:  # the photo that stands in for it wears its own
         split.items["train", "without"][1].write_bytes(b"no photo")
     seen = set()
-    for without, with_, _, styles in datasets.pair_stream(
+    for without, with_, _, styles in pairing.pair_stream(
         split, 64, 4, tell_truth=True, flip=False
     ).take(5):
-        photos, worn = (datasets.to_bytes(images.numpy()) for images in (without, with_))
+        photos, worn = (pixels.to_bytes(images.numpy()) for images in (without, with_))
         for photo, shown, style in zip(photos, worn, styles.numpy(), strict=True):
             expected = dressing.dress(photo, attribute, style=tuple(style.tolist()))
             assert np.abs(expected.astype(int) - shown).max() <= 1
@@ -223,7 +234,7 @@ def test_each_style_draws_what_the_truth_of_its_own_pair_says(bare, eagerly):
     """The style reaches the generator image by image, and its gradient comes from its own pair."""
     models = training.build_models("attention", 32, width=8, styles=2)
     recipe = dataclasses.replace(training.RECIPES["attention"], **training.ADD_DRAWN)
-    without = tf.constant(datasets.to_unit(bare[:2, ::4, ::4]))
+    without = tf.constant(pixels.to_unit(bare[:2, ::4, ::4]))
     style, known = tf.constant([[1.0, 0.5], [-1.0, 0.0]]), tf.ones((2, 2))
     # The truth is what the network draws, in the order of the images; or the other way round.
     edits = np.clip(without + models[0]([without, style]), -1, 1)
@@ -258,7 +269,7 @@ def test_a_dressed_item_wears_what_its_split_is_about(celeba, attribute, directi
 
 def test_to_add_each_photo_is_on_both_sides_and_the_truth_of_both_directions(celeba):
     split = datasets.dress(open_split(celeba, "hat"), "add")
-    for without, with_, known, _ in datasets.pair_stream(split, 64, 4, tell_truth=True).take(4):
+    for without, with_, known, _ in pairing.pair_stream(split, 64, 4, tell_truth=True).take(4):
         assert (without[:, 40:].numpy() == with_[:, 40:].numpy()).all()
         assert (without[:, :25].numpy() != with_[:, :25].numpy()).any(axis=(1, 2, 3)).all()
         assert (known.numpy() == 1).all() and known.shape == (2, 4)
@@ -268,11 +279,11 @@ def test_to_remove_drawn_and_real_take_turns_and_the_drawn_alone_are_known(celeb
     split = datasets.dress(open_split(celeba, "hat"), "remove")
     real = datasets.read_images(open_split(celeba, "hat"), "train", "with", 64)
     real = {image.tobytes() for image in (*real, *real[:, :, ::-1])}
-    for without, with_, known in datasets.pair_stream(split, 64, 4, tell_truth=True).take(6):
+    for without, with_, known in pairing.pair_stream(split, 64, 4, tell_truth=True).take(6):
         assert known.numpy().tolist() == [[0, 0, 0, 0], [1, 0, 1, 0]]
         assert (without[::2, 45:].numpy() == with_[::2, 45:].numpy()).all()
         assert (without[::2].numpy() != with_[::2].numpy()).any(axis=(1, 2, 3)).all()
-        assert all(image.tobytes() in real for image in datasets.to_bytes(with_[1::2]))
+        assert all(image.tobytes() in real for image in pixels.to_bytes(with_[1::2]))
 
 
 @pytest.mark.parametrize("attribute", ["hat", "glasses"])
@@ -314,7 +325,7 @@ def test_both_judges_take_any_kind_of_hat_for_one(bare):
 def test_a_photo_that_can_not_be_read_is_passed_over_on_both_sides(celeba, direction, pairs, place):
     split = datasets.dress(open_split(celeba, "hat"), direction)
     split.items["train", "without"][place].write_bytes(b"no photo")
-    for without, with_ in datasets.pair_stream(split, 64, 4).take(12):
+    for without, with_ in pairing.pair_stream(split, 64, 4).take(12):
         assert (without[pairs, 50:].numpy() == with_[pairs, 50:].numpy()).all()
     assert len(split.unreadable) == 1
 
@@ -335,7 +346,7 @@ def test_truth_loss_by_hand():
 def test_only_what_is_known_is_compared_with_the_truth(bare, dressed, joint, eagerly):
     models = training.build_models("attention", 32, width=4)
     recipe = dataclasses.replace(training.RECIPES["attention"], truth=2.0, joint=joint)
-    without, with_ = (tf.constant(datasets.to_unit(i[:2, ::4, ::4])) for i in (bare, dressed))
+    without, with_ = (tf.constant(pixels.to_unit(i[:2, ::4, ::4])) for i in (bare, dressed))
     for known in (None, np.float32([[0, 0], [1, 0]])):
         optimizers = training.make_optimizers(models, recipe)
         # What the generators do before the step, which moves them.
@@ -360,7 +371,7 @@ def test_only_what_is_known_is_compared_with_the_truth(bare, dressed, joint, eag
 def test_the_outside_loss_may_spare_what_is_known(bare, dressed, spare, eagerly):
     models = training.build_models("attention", 32, width=4)
     recipe = dataclasses.replace(training.RECIPES["attention"], spare_known=spare)
-    without, with_ = (tf.constant(datasets.to_unit(i[:2, ::4, ::4])) for i in (bare, dressed))
+    without, with_ = (tf.constant(pixels.to_unit(i[:2, ::4, ::4])) for i in (bare, dressed))
     region = np.ones((32, 32), np.float32)
     region[:8] = 0  # may not be touched
     touched = np.abs(models[1](with_))[:, :8].mean(axis=(1, 2, 3))
@@ -375,9 +386,9 @@ def test_the_outside_loss_may_spare_what_is_known(bare, dressed, spare, eagerly)
 @pytest.mark.parametrize("dress", ["add", "remove", None])
 def test_each_direction_that_is_drawn_has_a_recipe_of_its_own(celeba, tmp_path, dress):
     split = open_split(celeba, "hat")
-    settings = training.Settings("Wearing_Hat", "celeba", size=32, width=4, dress=dress)
+    settings = runs.Settings("Wearing_Hat", "celeba", size=32, width=4, dress=dress)
     split = datasets.dress(split, dress) if dress else split
-    recipe = training.Run(tmp_path, settings, split, "float32").recipe
+    recipe = runs.Run(tmp_path, settings, split, "float32").recipe
     changes = {"add": training.ADD_DRAWN, "remove": training.REMOVE_DRAWN}.get(dress, {})
     assert recipe == dataclasses.replace(training.RECIPES["attention"], **changes)
 
@@ -393,7 +404,9 @@ def test_train_dress_says_what_the_weights_were_trained_on(
     arguments += ["--steps", 1, "--size", 32, "--width", 4, "--out", tmp_path / "run"]
     code, printed = course(*arguments)
     assert code == 0, printed
-    generator, card = training.load_generator(tmp_path / "run" / "weights" / f"{attribute}-add.npz")
+    generator, card = weight_files.load_generator(
+        tmp_path / "run" / "weights" / f"{attribute}-add.npz"
+    )
     assert generator.input_shape == (None, 32, 32, 3)
     # To add, it learns styles.
     assert card.get("styles", []) == (["shape", "colour"] if direction == "add" else [])

@@ -7,8 +7,9 @@ import pytest
 from conftest import write_celeba
 from PIL import Image
 
-from helpers import datasets
-from helpers.datasets import DataError, open_split
+from helpers import datasets, pixels
+from helpers.datasets import open_split
+from helpers.errors import DataError
 
 SIZE = 32
 PHOTOS = "img_align_celeba"
@@ -237,7 +238,7 @@ def test_nothing_is_written_beside_an_archive(celeba, tmp_path):
     pack(celeba)
     before = everything_below(celeba)
     split = open_split(celeba, "glasses")
-    split.crops = datasets.Crops(tmp_path / "crops", 10**6)
+    split.crops = pixels.Crops(tmp_path / "crops", 10**6)
     item = split.items["train", "with"][0]
     image = datasets.read_image(item, SIZE)
     for _ in range(2):
@@ -315,4 +316,4 @@ def test_another_archive_in_its_place_is_opened_anew(celeba):
     split = open_split(celeba, "glasses")
     assert f"{PHOTOS}.zip/000040.jpg" in split.unreadable
     with pytest.raises(ValueError, match="no longer in img_align_celeba.zip"):
-        datasets.open_photo(item.with_name("000040.jpg"))
+        pixels.open_photo(item.with_name("000040.jpg"))

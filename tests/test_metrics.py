@@ -11,8 +11,21 @@ from PIL import Image, ImageFilter
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from typer.testing import CliRunner
 
-from helpers import classifier, datasets, evaluation, identity, metrics, networks, training
+from helpers import (
+    classifier,
+    datasets,
+    evaluation,
+    identity,
+    judges,
+    metrics,
+    networks,
+    pixels,
+    reports,
+    training,
+    weight_files,
+)
 from helpers.drawn import dressing
+from helpers.errors import TrainingError
 
 SIZE = 32
 
@@ -52,7 +65,7 @@ def generator(edit):
     """Turn a function on uint8 images into one from [-1, 1] to a residual."""
 
     def residual(unit):
-        return datasets.to_unit(edit(datasets.to_bytes(unit))) - unit
+        return pixels.to_unit(edit(pixels.to_bytes(unit))) - unit
 
     return residual
 
@@ -70,7 +83,7 @@ class BandModel:
         return logits, np.concatenate([low, logits], axis=1)
 
 
-JUDGE = evaluation.Judge("band", BandModel(), {"columns": ["Eyeglasses", "Male"]}, 0)
+JUDGE = judges.Judge("band", BandModel(), {"columns": ["Eyeglasses", "Male"]}, 0)
 JUDGE.card.update(network="rule", train_images=0)
 
 
@@ -387,7 +400,7 @@ def test_truth_of_drawn_faces():
 def test_drawn_report_knows_the_truth():
     split = datasets.open_split("drawn", "glasses", images=10)
     answers = {}
-    for direction, side in evaluation.SOURCE_SIDE.items():
+    for direction, side in reports.SOURCE_SIDE.items():
         items = split.items["test", side]
         truth, _ = evaluation.drawn_truth(items, direction, SIZE)
         for item, true in zip(items, truth, strict=True):
@@ -422,7 +435,7 @@ def test_report_files_and_unreadable_photos(folders, tmp_path):
     for direction in training.DIRECTIONS:
         for name in ("random", "best", "worst"):
             sheet = np.asarray(Image.open(out / direction / f"{name}.png"))
-            assert sheet.shape[1] == evaluation.PICTURES * 112
+            assert sheet.shape[1] == reports.PICTURES * 112
 
 
 def test_groups_are_measured_apart():
@@ -443,9 +456,9 @@ def test_groups_are_measured_apart():
         "same_person": (1, 3),
         "outside": (6, 3),
     }
-    lines = evaluation.group_table(groups).splitlines()
+    lines = reports.group_table(groups).splitlines()
     assert lines[2].startswith("| Male | 2 | 100.0%") and lines[3].startswith("| not Male | 3 |")
-    assert evaluation.group_table({}) == ""
+    assert reports.group_table({}) == ""
 
 
 def test_every_held_out_photo_has_its_groups(celeba):
@@ -453,10 +466,10 @@ def test_every_held_out_photo_has_its_groups(celeba):
     report = evaluation.measure(
         (generator(same), generator(same)), split, SIZE, [JUDGE], faces=False, cache=None
     )
-    table = datasets.read_attributes(celeba / "list_attr_celeba.txt")
+    table = celeba.read_attributes(celeba / "list_attr_celeba.txt")
     assert "Male" in table.columns
     for direction in training.DIRECTIONS:
-        side = report["held_out"][evaluation.SOURCE_SIDE[direction]]
+        side = report["held_out"][reports.SOURCE_SIDE[direction]]
         groups = report["groups"][direction]
         assert groups["Male"]["flip/band"]["n"] + groups["not Male"]["flip/band"]["n"] == side
 
@@ -471,11 +484,11 @@ def test_where_the_data_says_who_is_alike_the_kid_counts_that_too(tmp_path):
         every, alike = (measures[f"{name}/classifier"] for name in ("kid", "kid_alike"))
         assert alike["n"] == every["n"] > 3
         assert alike["value"] == alike["compare"]["doing nothing"] != every["value"]
-    assert "the same, beside people who are alike" in evaluation.markdown(report)
+    assert "the same, beside people who are alike" in reports.markdown(report)
 
 
 def test_gallery_keeps_the_highest_keys_only():
-    gallery = evaluation.Gallery(3)
+    gallery = reports.Gallery(3)
     blank = np.zeros((8, 8, 3), np.uint8)
     for key in np.random.default_rng(0).permutation(50):
         gallery.offer(float(key), str(key), (blank + np.uint8(key), blank, blank))
@@ -494,12 +507,12 @@ def test_images_stream_in_batches(folders):
 
 def test_photos_that_the_course_trained_on_are_left_out(tmp_path):
     names = [f"{i:06d}.jpg" for i in range(1, 60)]
-    seen = [n for n in names if evaluation.was_seen(tmp_path / n)]
+    seen = [n for n in names if judges.was_seen(tmp_path / n)]
     assert seen == [n for n in names if datasets.part_of(n) == "train"] != []
     # The split writes .png, and one's own photos have other names.
-    assert evaluation.was_seen(tmp_path / seen[0].replace(".jpg", ".png"))
-    assert not evaluation.was_seen(tmp_path / "holiday.jpg")
-    assert not evaluation.was_seen(datasets.Drawn(123456, "glasses", True))
+    assert judges.was_seen(tmp_path / seen[0].replace(".jpg", ".png"))
+    assert not judges.was_seen(tmp_path / "holiday.jpg")
+    assert not judges.was_seen(datasets.Drawn(123456, "glasses", True))
 
 
 def test_identity_notices_swapped_faces():
@@ -520,7 +533,7 @@ def test_identity_notices_swapped_faces():
 
 def test_labels_of_celeba(celeba):
     split = datasets.open_split(celeba, "Eyeglasses")
-    table = datasets.read_attributes(celeba / "list_attr_celeba.txt")
+    table = celeba.read_attributes(celeba / "list_attr_celeba.txt")
     train, held_out = classifier.label(split), classifier.held_out(split)
     assert train.columns == table.columns
     assert not {i.name for i in train.items} & {i.name for i in held_out.items}
@@ -566,7 +579,7 @@ def test_classifier_learns_from_the_training_part_only(folders, tmp_path, monkey
     assert card_again == card
     # In the words of the generators' cards.
     assert (card["data"], card["licence"]) == (split.origin, "as the photos allow")
-    images = datasets.to_unit(plain_faces(4))
+    images = pixels.to_unit(plain_faces(4))
     expected = model(images, training=False)[0].numpy()
     assert again(images, training=False)[0].numpy() == pytest.approx(expected, abs=0.05)
 
@@ -596,7 +609,7 @@ def test_both_judges_have_one_contract(network):
 
 def test_augmentation_keeps_shape_and_range():
     keras.utils.set_random_seed(0)
-    images = datasets.to_unit(plain_faces(32, size=64))
+    images = pixels.to_unit(plain_faces(32, size=64))
     changed = classifier.augment(images).numpy()
     assert changed.shape == images.shape
     assert changed.min() >= -1 and changed.max() <= 1
@@ -624,7 +637,7 @@ def weights(tmp_path):
         card = {"attribute": "glasses", "direction": direction, "network": "attention"}
         card.update(size=SIZE, width=4, steps=0)
         path = tmp_path / "weights" / f"glasses-{direction}.npz"
-        training.save_generator(path, model, card)
+        weight_files.save_generator(path, model, card)
     return tmp_path / "weights"
 
 
@@ -646,7 +659,7 @@ def test_evaluate_command(folders, weights, tmp_path, monkeypatch):
     assert report["weights"]["add"]["network"] == "attention"
     assert any("not installed here" in note for note in report["notes"])
     wrong = CliRunner().invoke(cli.app, [*arguments, "--network", "paper"])
-    assert isinstance(wrong.exception, training.TrainingError)
+    assert isinstance(wrong.exception, TrainingError)
     assert "holds the attention network" in str(wrong.exception)
 
 
@@ -654,18 +667,18 @@ def test_any_style_is_another_for_each_image_and_the_same_for_the_same(
     folders, weights, tmp_path, monkeypatch
 ):
     styled = networks.attention_generator(SIZE, 4, styles=3)
-    card = training.load_generator(weights / "glasses-add.npz")[1]
+    card = weight_files.load_generator(weights / "glasses-add.npz")[1]
     card["styles"] = list(dressing.STYLES["glasses"])
-    training.save_generator(weights / "glasses-add.npz", styled, card)
+    weight_files.save_generator(weights / "glasses-add.npz", styled, card)
     used = {}
 
     def look(generators, *_, cards, **__):
-        images = datasets.to_unit(plain_faces(24, size=SIZE))
+        images = pixels.to_unit(plain_faces(24, size=SIZE))
         used["add"], used["again"] = (generators[0](images).numpy() for _ in range(2))
         used["one by one"] = np.concatenate([generators[0](image[None]) for image in images])
-        used["suits"] = networks.in_style(training.load_network(weights / "glasses-add.npz")[0])(
-            images
-        ).numpy()
+        used["suits"] = networks.in_style(
+            weight_files.load_network(weights / "glasses-add.npz")[0]
+        )(images).numpy()
         return cards
 
     monkeypatch.setattr(evaluation, "measure", look)
@@ -690,14 +703,14 @@ def test_judge_must_know_the_attribute(folders, tmp_path):
     classifier.save(path, classifier.plain_classifier(SIZE, 1, 4), card)
     split = datasets.open_split(folders, "Eyeglasses")
     with pytest.raises(classifier.ClassifierError, match="not trained on Eyeglasses"):
-        evaluation.find_judges(split, SIZE, tmp_path, [path])
+        judges.find_judges(split, SIZE, tmp_path, [path])
 
 
 @pytest.mark.slow
 def test_inception_features_have_the_right_shapes():
-    describe = evaluation.load_inception(None)
+    describe = judges.load_inception(None)
     features, probabilities = describe(plain_faces(2, size=64))
     assert features.shape == (2, 2048) and probabilities.shape == (2, 1000)
     assert probabilities.sum(axis=1) == pytest.approx(1, abs=1e-4)
     with pytest.raises(Exception, match="can't be had"):
-        evaluation.load_inception("no/such/file.h5")
+        judges.load_inception("no/such/file.h5")

@@ -25,8 +25,8 @@ import pytest
 from conftest import write_celeba
 from PIL import Image
 
-from helpers import datasets
-from helpers.errors import CourseError
+from helpers import datasets, pairing, pixels
+from helpers.errors import CourseError, DataError
 
 INPUTS = int(os.environ.get("SURVIVAL_INPUTS", "300"))
 ROOT = Path(__file__).parent.parent
@@ -202,13 +202,13 @@ def test_other_forms_of_the_attribute_file_give_the_same_split(celeba, form):
 def test_a_table_that_contradicts_itself_is_refused(celeba, damage, message):
     path = celeba / "list_attr_celeba.txt"
     path.write_text("\n".join(damage(path.read_text().splitlines())))
-    with pytest.raises(datasets.DataError, match=message):
+    with pytest.raises(DataError, match=message):
         datasets.open_split(celeba, "glasses")
 
 
 def test_a_partition_that_does_not_exist_is_refused(celeba):
     (celeba / "list_eval_partition.txt").write_text("000001.jpg 3\n")
-    with pytest.raises(datasets.DataError, match="000001.jpg is in part '3'"):
+    with pytest.raises(DataError, match="000001.jpg is in part '3'"):
         datasets.open_split(celeba, "glasses")
 
 
@@ -252,7 +252,7 @@ def test_a_table_of_many_columns_takes_no_more_memory_than_its_text(celeba):
     path = celeba / "list_attr_celeba.txt"
     names = " ".join(f"c{i}" for i in range(200_000))
     path.write_text(f"200000\n{names}\n" + "x.jpg 1\n" * 200_000)
-    with pytest.raises(datasets.DataError, match="line 3: expected a file name and 200,000 values"):
+    with pytest.raises(DataError, match="line 3: expected a file name and 200,000 values"):
         datasets.open_split(celeba, "c1")
 
 
@@ -407,18 +407,18 @@ def test_headers_that_promise_too_much_are_refused_within_a_gigabyte(tmp_path, t
 def test_what_is_no_photo_says_so(tmp_path, name, data, message):
     (tmp_path / name).write_bytes(data)
     with pytest.raises(ValueError, match=message):
-        datasets.open_photo(tmp_path / name)
+        pixels.open_photo(tmp_path / name)
 
 
 def test_16_bits_keep_their_shades_and_fractions_are_refused(tmp_path):
     ramp = np.linspace(0, 65535, 256).astype(np.uint16)[None].repeat(256, 0)
     Image.fromarray(ramp).save(tmp_path / "ramp.png")
     np.testing.assert_allclose(
-        np.asarray(datasets.open_photo(tmp_path / "ramp.png"))[0, :, 0], ramp[0] >> 8
+        np.asarray(pixels.open_photo(tmp_path / "ramp.png"))[0, :, 0], ramp[0] >> 8
     )
     Image.fromarray(ramp.astype(np.float32)).save(tmp_path / "ramp.tif")
     with pytest.raises(ValueError, match="8 bits"):
-        datasets.open_photo(tmp_path / "ramp.tif")
+        pixels.open_photo(tmp_path / "ramp.tif")
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 2000), (2000, 1)])
@@ -590,7 +590,7 @@ def test_one_bad_name_on_one_side_does_not_hide_the_other_side(tmp_path):
     split = datasets.open_split(tmp_path, "x")
     datasets.write_split(split, tmp_path / "out", 32)
     assert set(split.unreadable) == {"train/with/a.png"}
-    assert datasets.batch_names(split, 1)["with"] == ["train/with/b.png"]
+    assert pairing.batch_names(split, 1)["with"] == ["train/with/b.png"]
 
 
 def test_a_side_without_one_readable_photo_says_so(celeba):
@@ -598,7 +598,7 @@ def test_a_side_without_one_readable_photo_says_so(celeba):
     for path in split.items["train", "with"]:
         path.write_bytes(b"")
     for _ in range(2):
-        with contextlib.suppress(datasets.DataError):
-            datasets._read_or_next(split, split.items["train", "with"], 0, 32, None)
-    with pytest.raises(datasets.DataError, match=r"None of \d+ photos with Eyeglasses"):
-        datasets.check_readable(split)
+        with contextlib.suppress(DataError):
+            pairing._read_or_next(split, split.items["train", "with"], 0, 32, None)
+    with pytest.raises(DataError, match=r"None of \d+ photos with Eyeglasses"):
+        pairing.check_readable(split)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers import datasets
+from helpers import datasets, pairing
 from helpers.datasets import open_split
 from helpers.profiles import ROOT
 
@@ -20,10 +20,10 @@ from helpers import datasets
 
 if __name__ == "__main__":
     split = datasets.open_split(sys.argv[1], "glasses")
-    stream = iter(datasets.pair_stream(split, 32, 2, processes=2))
+    stream = iter(pairing.pair_stream(split, 32, 2, processes=2))
     for _ in range(8):
         next(stream)
-    print(*[process.pid for process in datasets._pool(2)._processes.values()], flush=True)
+    print(*[process.pid for process in pairing._pool(2)._processes.values()], flush=True)
     if sys.argv[2] == "waits":
         sys.stdin.read()
 """
@@ -43,10 +43,10 @@ def test_processes_give_the_batches_that_threads_do(celeba, dressed):
     split = open_split(celeba, "glasses")
     if dressed:
         split = datasets.dress(split, "add")
-    damaged = Path(split.source, datasets.batch_names(split, 4)["without"][0])
+    damaged = Path(split.source, pairing.batch_names(split, 4)["without"][0])
     damaged.write_bytes(damaged.read_bytes()[:300])
     options = {"size": 32, "batch": 4, "tell_truth": dressed}
-    streams = [datasets.pair_stream(split, **options, processes=n).take(8) for n in (0, 2)]
+    streams = [pairing.pair_stream(split, **options, processes=n).take(8) for n in (0, 2)]
     for threads, processes in zip(*streams, strict=True):
         for one, other in zip(threads, processes, strict=True):
             np.testing.assert_array_equal(one, other)
@@ -55,13 +55,13 @@ def test_processes_give_the_batches_that_threads_do(celeba, dressed):
 
 def test_where_the_system_ends_them_reading_goes_on_here(celeba):
     split = open_split(celeba, "glasses")
-    expected = list(datasets.pair_stream(split, 32, 2, processes=0).take(6))
-    stream = iter(datasets.pair_stream(split, 32, 2, processes=2))
+    expected = list(pairing.pair_stream(split, 32, 2, processes=0).take(6))
+    stream = iter(pairing.pair_stream(split, 32, 2, processes=2))
     seen = [next(stream)]
-    for process in list(datasets._pool(2)._processes.values()):
+    for process in list(pairing._pool(2)._processes.values()):
         process.kill()
     seen += [next(stream) for _ in range(5)]
-    datasets._pool.cache_clear()
+    pairing._pool.cache_clear()
     for ours, theirs in zip(seen, expected, strict=True):
         np.testing.assert_array_equal(ours[0], theirs[0])
 
@@ -98,6 +98,6 @@ def test_processes_read_beside_a_gpu_where_there_are_cores_to_spare(celeba, monk
     for gpus, cores, expected in ([], 16, 0), ([1], 2, 0), ([1], 16, 15), ([1], 64, 16):
         monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind, g=gpus: g)
         monkeypatch.setattr("os.cpu_count", lambda n=cores: n)
-        next(iter(datasets.pair_stream(split, 32, 2)))
+        next(iter(pairing.pair_stream(split, 32, 2)))
         assert set(asked) == {expected}
         asked.clear()

@@ -20,7 +20,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from helpers import classifier, networks, training
+from helpers import classifier, networks, weight_files
 from helpers.errors import CourseError
 
 if sys.version_info >= (3, 11):
@@ -240,7 +240,7 @@ def hook(event, arguments):
 sys.addaudithook(hook)
 root = Path(sys.argv[1])
 for path in (root / "weights").rglob("*.npz"):
-    (classifier.load if path.name.startswith("classifier") else training.load_generator)(path)
+    (classifier.load if path.name.startswith("classifier") else weight_files.load_generator)(path)
     files += 1
 for path in (root / "web" / "public" / "models").glob("*/model.json"):
     export.check_export(path.parent)
@@ -273,11 +273,11 @@ class Evil:
         return os.mkdir, (str(self.path),)
 
 
-@pytest.mark.parametrize("load", [training.load_generator, classifier.load])
+@pytest.mark.parametrize("load", [weight_files.load_generator, classifier.load])
 def test_weights_that_hold_a_pickle_are_refused(load, tmp_path, tried):
     card = {"size": 32, "width": 4, "network": "attention", "direction": "add"}
     path = tmp_path / "evil.npz"
-    training.save_generator(path, networks.attention_generator(32, 4), card)
+    weight_files.save_generator(path, networks.attention_generator(32, 4), card)
     with np.load(path) as file:
         arrays = dict(file)
     for name in ("card", sorted(arrays)[0]):
@@ -289,7 +289,7 @@ def test_weights_that_hold_a_pickle_are_refused(load, tmp_path, tried):
         tried("weights that would run code")
 
 
-@pytest.mark.parametrize("load", [training.load_generator, classifier.load])
+@pytest.mark.parametrize("load", [weight_files.load_generator, classifier.load])
 @pytest.mark.parametrize("bomb", [{"width": 100_000}, {"size": 10**9}, {"size": -8}, "zeros"])
 def test_weights_that_would_take_all_memory_are_refused(load, bomb, tmp_path, tried):
     card = {"size": 32, "width": 4, "network": "attention", "direction": "add"}

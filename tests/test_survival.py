@@ -21,9 +21,9 @@ import tensorflow as tf
 from conftest import write_celeba
 from PIL import Image
 
-from helpers import datasets, export, networks, training
-from helpers.errors import CourseError
-from helpers.files import folder_written_whole
+from helpers import datasets, export, networks, pairing, pixels, runs, training, weight_files
+from helpers.errors import CourseError, DataError, TrainingError
+from helpers.files import folder_written_whole, write_text
 
 KILLS = int(os.environ.get("SURVIVAL_KILLS", "4"))
 DAMAGES = int(os.environ.get("SURVIVAL_DAMAGES", "12"))
@@ -32,7 +32,7 @@ SIZE = 32
 
 def settings(**changes):
     defaults = {"attribute": "Eyeglasses", "data": "celeba", "size": SIZE, "width": 4, "batch": 2}
-    return training.Settings(**(defaults | changes))
+    return runs.Settings(**(defaults | changes))
 
 
 def small_step(models, optimizers, recipe, region=None, **options):
@@ -56,7 +56,7 @@ def live(celeba, folder, steps, diary):
         training.make_train_step = small_step
         split = datasets.open_split(celeba, "Eyeglasses")
         print("begins")
-        run = training.Run(folder, settings(), split, dtype="float32")
+        run = runs.Run(folder, settings(), split, dtype="float32")
         print("at", run.step)
         write = run._write_checkpoint
         run._write_checkpoint = lambda: (write(), print("saved", run.step))
@@ -151,7 +151,7 @@ def test_killed_again_and_again_a_run_ends_as_if_it_never_was(start, tmp_path, t
         for path in folder.glob("previews/step-*.png"):
             Image.open(path).load()
         for path in folder.glob("weights/*.npz"):
-            training.load_generator(path)
+            weight_files.load_generator(path)
     steps = max(entries(diary, "saved"), default=0) + 2
     for place in (folder, tmp_path / "whole"):
         process = start(celeba, place, steps, diary)
@@ -161,7 +161,7 @@ def test_killed_again_and_again_a_run_ends_as_if_it_never_was(start, tmp_path, t
     assert len(list(folder.glob("checkpoints/*.index"))) <= 2
     split = datasets.open_split(celeba, "Eyeglasses")
     killed, whole = (
-        training.Run(place, settings(), split, "float32") for place in (folder, tmp_path / "whole")
+        runs.Run(place, settings(), split, "float32") for place in (folder, tmp_path / "whole")
     )
     assert killed.step == steps
     for a, b in zip(values(killed), values(whole), strict=True):
@@ -180,7 +180,7 @@ def split(celeba):
 def run(split, tmp_path, monkeypatch):
     """A function that opens the run in one folder, again and again."""
     monkeypatch.setattr(training, "make_train_step", small_step)
-    return lambda **changes: training.Run(tmp_path / "run", settings(**changes), split, "float32")
+    return lambda **changes: runs.Run(tmp_path / "run", settings(**changes), split, "float32")
 
 
 def train(opened, steps, **options):
@@ -207,20 +207,20 @@ def test_two_runs_in_one_folder_the_second_is_refused(run, tmp_path):
     assert refused == [1, 1, 2, 2]
     # Once the first has ended, the second goes on from what it saved, not from what it held.
     assert train(second, 3)[-1:] == [] and second.step == 3
-    assert training.load_generator(second.weights_path("add"))[1]["steps"] == 3
+    assert weight_files.load_generator(second.weights_path("add"))[1]["steps"] == 3
 
 
 def test_a_run_that_another_process_trains_is_not_removed(run, tmp_path):
     folder = tmp_path / "run"
-    training.remove_run(folder)  # nothing there is fine
+    runs.remove_run(folder)  # nothing there is fine
 
     def interfere(*_):
         with pytest.raises(CourseError, match="Another process trains in .*run"):
-            training.remove_run(folder)
+            runs.remove_run(folder)
 
     train(run(), 1, preview_every=1, on_preview=interfere)
     assert run().step == 1
-    training.remove_run(folder)
+    runs.remove_run(folder)
     assert not folder.exists()
 
 
@@ -240,7 +240,7 @@ def test_a_signal_ends_the_run_after_a_whole_step(run, split, tmp_path, capsys):
     train(opened, 10)
     assert opened.step == 5 and "SIGINT at step 5: saved" in capsys.readouterr().out
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
-    whole = training.Run(tmp_path / "whole", settings(), split, "float32")
+    whole = runs.Run(tmp_path / "whole", settings(), split, "float32")
     train(whole, 5)
     for a, b in zip(values(opened), values(whole), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -277,8 +277,8 @@ def test_a_loss_that_is_not_finite_stops_at_its_step_and_names_the_photos(run, s
         return report | {"add/gan": tf.constant(np.inf)} if opened.step == 3 else report
 
     opened._train_step = astray
-    names = datasets.batch_names(split, 2, step=3)
-    with pytest.raises(training.TrainingError) as caught:
+    names = pairing.batch_names(split, 2, step=3)
+    with pytest.raises(TrainingError) as caught:
         train(opened, 9, preview_every=100)
     message = str(caught.value)
     assert "'add/gan' is inf at step 3" in message and "of step 2, is kept" in message
@@ -291,14 +291,14 @@ def test_the_names_of_a_batch_are_those_that_the_stream_reads(celeba):
     split = datasets.open_split(celeba, "Eyeglasses")
     bad = split.items["train", "with"][0]
     bad.write_bytes(b"")
-    stream = datasets.pair_stream(split, SIZE, 4, flip=False)
+    stream = pairing.pair_stream(split, SIZE, 4, flip=False)
     batches = [[side.numpy() for side in batch] for batch in stream.take(12)]
     read = {split.name(i): i for side in datasets.SIDES for i in split.items["train", side]}
     for step, batch in enumerate(batches):
-        names = datasets.batch_names(split, 4, step=step)
+        names = pairing.batch_names(split, 4, step=step)
         for images, side in zip(batch, datasets.SIDES, strict=True):
             expected = [datasets.read_image(read[name], SIZE) for name in names[side]]
-            np.testing.assert_array_equal(images, datasets.to_unit(np.stack(expected)))
+            np.testing.assert_array_equal(images, pixels.to_unit(np.stack(expected)))
     assert list(split.unreadable) == [split.name(bad)]
 
 
@@ -307,7 +307,7 @@ def test_weights_that_are_not_finite_are_not_saved(run):
     train(opened, 1)
     opened.models.generator_remove.weights[0].assign(opened.models[1].weights[0] * np.nan)
     opened._step.assign(5)
-    with pytest.raises(training.TrainingError, match="not finite after step 5.*of step 1, is kept"):
+    with pytest.raises(TrainingError, match="not finite after step 5.*of step 1, is kept"):
         opened.save()
     assert run().step == 1
 
@@ -316,7 +316,7 @@ def test_checkpoints_without_their_settings_are_refused(run, tmp_path):
     train(run(), 1)
     before = contents(tmp_path / "run")
     (tmp_path / "run" / "settings.json").unlink()
-    with pytest.raises(training.TrainingError, match="checkpoints but no settings.json"):
+    with pytest.raises(TrainingError, match="checkpoints but no settings.json"):
         run()
     before.pop("settings.json")
     assert contents(tmp_path / "run") == before
@@ -326,7 +326,7 @@ def test_settings_that_are_damaged_are_named(run, tmp_path):
     (tmp_path / "run").mkdir()
     for text in ("", "{", "[]", "null", '{"attribute": 1}', '{"sizes": 3}'):
         (tmp_path / "run" / "settings.json").write_text(text)
-        with pytest.raises(training.TrainingError, match=r"settings.json does not hold"):
+        with pytest.raises(TrainingError, match=r"settings.json does not hold"):
             run()
 
 
@@ -334,8 +334,8 @@ def moved_under(run, folder, **changes):
     """Put the checkpoints of a run beside the settings of another, and open that."""
     folder.mkdir()
     shutil.copytree(run.folder / "checkpoints", folder / "checkpoints")
-    training.write_text(folder / "settings.json", settings(**changes).to_json())
-    return training.Run(folder, settings(**changes), run.split, "float32")
+    write_text(folder / "settings.json", settings(**changes).to_json())
+    return runs.Run(folder, settings(**changes), run.split, "float32")
 
 
 @pytest.mark.slow
@@ -350,7 +350,7 @@ def test_a_checkpoint_of_another_run_is_refused(run, tmp_path):
             ({"attribute": "Smiling"}, "attribute: 'Eyeglasses' there, 'Smiling' now"),
         ]
     ):
-        with pytest.raises(training.TrainingError, match=message):
+        with pytest.raises(TrainingError, match=message):
             moved_under(opened, tmp_path / str(number), **change)
 
 
@@ -362,7 +362,7 @@ def test_a_checkpoint_that_does_not_say_what_it_is_of(run, tmp_path):
     opened._manager = opened._manage()
     train(opened, 1)
     assert moved_under(opened, tmp_path / "same").step == 1
-    with pytest.raises(training.TrainingError, match="does not fit the networks.*shape"):
+    with pytest.raises(TrainingError, match="does not fit the networks.*shape"):
         moved_under(opened, tmp_path / "wider", width=8)
 
 
@@ -397,7 +397,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(run, tmp_path, capsys,
     assert before
     for path in folder.glob("ckpt-*.index"):
         path.write_bytes(b"")
-    with pytest.raises(training.TrainingError, match="No checkpoint in .* can be read"):
+    with pytest.raises(TrainingError, match="No checkpoint in .* can be read"):
         opened._take_up()
 
 
@@ -405,13 +405,13 @@ def test_photos_that_all_become_unreadable_are_named(run, split):
     opened = run()
     for path in split.items["train", "with"]:
         path.write_bytes(b"")
-    with pytest.raises(datasets.DataError, match="None of .* photos with Eyeglasses"):
+    with pytest.raises(DataError, match="None of .* photos with Eyeglasses"):
         train(opened, 5)
 
 
 def test_a_size_that_the_networks_can_not_halve(run, tmp_path):
     for size in (30, 100, 16):
-        with pytest.raises(training.TrainingError, match="that 8 divides"):
+        with pytest.raises(TrainingError, match="that 8 divides"):
             run(size=size)
     assert not (tmp_path / "run").exists()
 
@@ -454,9 +454,9 @@ def test_a_full_disk_costs_no_more_than_the_steps_since_the_checkpoint(
     monkeypatch.setattr(training, "make_train_step", small_step)
     disk, leave = small_disk
     folder = disk / "run"
-    train(training.Run(folder, settings(), split, "float32"), 1)
+    train(runs.Run(folder, settings(), split, "float32"), 1)
     failures = 0
-    opened = training.Run(folder, settings(), split, "float32")
+    opened = runs.Run(folder, settings(), split, "float32")
     for room in range(0, 3_400_000, 400_000):
         before = opened.step
         leave(room)
@@ -473,7 +473,7 @@ def test_a_full_disk_costs_no_more_than_the_steps_since_the_checkpoint(
         opened._take_up()  # as a new process would
         assert opened.step in (before, before + 1)
         for direction in training.DIRECTIONS:
-            training.load_generator(opened.weights_path(direction))
+            weight_files.load_generator(opened.weights_path(direction))
         for path in folder.glob("previews/step-*.png"):
             Image.open(path).load()
     assert failures > 3
@@ -483,7 +483,7 @@ def test_a_full_disk_at_the_start(small_disk, split):
     disk, leave = small_disk
     leave(0)
     with pytest.raises(CourseError, match="No space left on device.*Free some space"):
-        training.Run(disk / "run", settings(), split, "float32")
+        runs.Run(disk / "run", settings(), split, "float32")
 
 
 def test_a_split_that_does_not_fit_leaves_nothing(small_disk, split):

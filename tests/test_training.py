@@ -8,9 +8,21 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.eager import context
 
-from helpers import datasets, distribute, losses, networks, training
+from helpers import (
+    datasets,
+    distribute,
+    losses,
+    networks,
+    pairing,
+    pixels,
+    runs,
+    training,
+    weight_files,
+)
 from helpers.drawn import faces
-from helpers.training import RECIPES, Models, Run, Settings
+from helpers.errors import TrainingError
+from helpers.runs import Run, Settings
+from helpers.training import RECIPES, Models
 
 SIZE = 32
 
@@ -293,7 +305,7 @@ def test_at_full_size_two_equal_trainings_end_with_bitwise_the_same_weights(netw
     pairs = [tf.constant(rng.uniform(-1, 1, (4, 128, 128, 3)), tf.float32) for _ in range(2)]
     ends = []
     for _ in range(2):
-        models = training.build_models(network, 128, dtype=training.pick_dtype())
+        models = training.build_models(network, 128, dtype=runs.pick_dtype())
         recipe = RECIPES[network]
         step = training.make_train_step(models, training.make_optimizers(models, recipe), recipe)
         operations = optimized(step, *pairs, tf.constant([0, 0]))
@@ -324,15 +336,15 @@ def test_xla_compiles_the_whole_step_and_computes_the_same(network, images):
 
 
 def test_xla_is_advised_on_a_gpu_for_many_steps(monkeypatch):
-    assert not training.pick_xla()
+    assert not runs.pick_xla()
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
-    assert training.pick_xla() and training.pick_xla(5000)
-    assert not training.pick_xla(60)
+    assert runs.pick_xla() and runs.pick_xla(5000)
+    assert not runs.pick_xla(60)
 
 
 def test_xla_is_refused_in_a_team(split, tmp_path):
     team = distribute.Team(strategy=object())
-    with pytest.raises(training.TrainingError, match="one device"):
+    with pytest.raises(TrainingError, match="one device"):
         Run(tmp_path / "run", settings(), split, dtype="float32", team=team, xla=True)
     assert not (tmp_path / "run").exists()
 
@@ -359,10 +371,10 @@ def test_a_run_starts_with_the_networks_of_another_and_resumes_with_its_own(spli
 
 
 def test_a_start_that_does_not_fit_is_refused(split, tmp_path):
-    with pytest.raises(training.TrainingError, match="no checkpoint"):
+    with pytest.raises(TrainingError, match="no checkpoint"):
         Run(tmp_path / "run", settings(), split, start=tmp_path / "nobody")
     Run(tmp_path / "other", settings(width=6), split, dtype="float32").save()
-    with pytest.raises(training.TrainingError, match="others than those asked for"):
+    with pytest.raises(TrainingError, match="others than those asked for"):
         Run(tmp_path / "run", settings(), split, start=tmp_path / "other")
 
 
@@ -370,12 +382,12 @@ def test_a_start_that_does_not_fit_is_refused(split, tmp_path):
 def test_a_run_starts_with_weights_and_its_discriminator_learns_first_alone(split, tmp_path):
     Run(tmp_path / "other", settings(seed=5), split, dtype="float32").save()
     weights = tmp_path / "other" / "weights"
-    assert training.holds_weights_alone(weights)
-    assert not training.holds_weights_alone(tmp_path / "other")
+    assert weight_files.holds_weights_alone(weights)
+    assert not weight_files.holds_weights_alone(tmp_path / "other")
     ours = settings(seed=1, start="weights", warm_up=2)
     run = Run(tmp_path / "run", ours, split, dtype="float32", start=weights)
     for direction, model in zip(training.DIRECTIONS, run.models, strict=False):
-        source, _ = training.load_generator(weights / f"glasses-{direction}.npz")
+        source, _ = weight_files.load_generator(weights / f"glasses-{direction}.npz")
         for a, b in zip(source.weights, model.weights, strict=True):
             np.testing.assert_array_equal(a.numpy(), b.numpy())
     before = [values(model) for model in run.models]
@@ -390,13 +402,13 @@ def test_a_run_starts_with_weights_and_its_discriminator_learns_first_alone(spli
 def test_weights_that_do_not_fit_are_no_start(split, tmp_path):
     Run(tmp_path / "other", settings(width=6), split, dtype="float32").save()
     weights = tmp_path / "other" / "weights"
-    with pytest.raises(training.TrainingError, match="width 6"):
+    with pytest.raises(TrainingError, match="width 6"):
         Run(tmp_path / "run", settings(), split, start=weights)
     for direction in training.DIRECTIONS:
         for name in ("hat", "smiling"):
             (weights / f"{name}-{direction}.npz").write_bytes(b"")
         (weights / f"glasses-{direction}.npz").unlink()
-    with pytest.raises(training.TrainingError, match=r"Which of hat-add\.npz, smiling-add\.npz"):
+    with pytest.raises(TrainingError, match=r"Which of hat-add\.npz, smiling-add\.npz"):
         Run(tmp_path / "run", settings(), split, start=weights)
 
 
@@ -410,7 +422,7 @@ def test_a_run_leaves_previews_logs_and_weights_that_load(split, tmp_path):
         "step-000002.png",
     ]
     assert list((tmp_path / "run" / "logs").glob("events*"))
-    generator, card = training.load_generator(run.weights_path("add"))
+    generator, card = weight_files.load_generator(run.weights_path("add"))
     assert card["direction"] == "add" and card["steps"] == 2 and card["network"] == "attention"
     image = np.random.default_rng(0).uniform(-1, 1, (1, SIZE, SIZE, 3)).astype("float32")
     np.testing.assert_allclose(generator(image), run.averaged[0](image), atol=5e-3)
@@ -432,7 +444,7 @@ def test_only_the_first_step_is_silenced(split, tmp_path, capfd):
 
 def test_other_settings_in_the_same_folder_are_refused_with_the_difference(split, tmp_path):
     Run(tmp_path / "run", settings(), split, dtype="float32")
-    with pytest.raises(training.TrainingError, match="batch: 2 there, 4 now"):
+    with pytest.raises(TrainingError, match="batch: 2 there, 4 now"):
         Run(tmp_path / "run", settings(batch=4), split, dtype="float32")
 
 
@@ -441,7 +453,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(split,
     run.train(steps=1, progress=False)
     run.models.generator_add.get_layer("heads").bias.assign([np.nan] * 4)
     run._step.assign(10)
-    with pytest.raises(training.TrainingError, match=r"at step 10.*of step 1, is kept"):
+    with pytest.raises(TrainingError, match=r"at step 10.*of step 1, is kept"):
         run.train(steps=20, progress=False)
     again = Run(tmp_path / "run", settings(), split, dtype="float32")
     assert again.step == 1 and all(np.isfinite(w).all() for w in all_weights(again))
@@ -450,7 +462,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(split,
 def test_the_papers_run_is_the_originals_by_default(split, tmp_path, monkeypatch):
     """Batch 5, no mirror images, whoever comes, as many without as with, the last weights."""
     asked = {}
-    monkeypatch.setattr(datasets, "pair_stream", lambda *_, **options: asked.update(options) or [])
+    monkeypatch.setattr(pairing, "pair_stream", lambda *_, **options: asked.update(options) or [])
     del split.items["train", "with"][3:]
     run = Run(tmp_path, settings(network="paper", batch=None, width=None), split, "float32")
     run.train(steps=1, progress=False)
@@ -477,16 +489,16 @@ def test_what_the_papers_networks_made_in_another_unit_is_refused(split, tmp_pat
     """Files of the first revision say nothing of it, and the shapes of their weights fit."""
     generator = networks.paper_generator(SIZE)
     card = {"network": "paper", "size": SIZE, "direction": "add"}
-    training.save_generator(tmp_path / "a.npz", generator, card)
-    with pytest.raises(training.TrainingError, match="revision 1 of the paper networks"):
-        training.load_generator(tmp_path / "a.npz")
-    training.save_generator(tmp_path / "b.npz", generator, {**card, "revision": 2})
-    assert training.load_generator(tmp_path / "b.npz")[1]["revision"] == 2
+    weight_files.save_generator(tmp_path / "a.npz", generator, card)
+    with pytest.raises(TrainingError, match="revision 1 of the paper networks"):
+        weight_files.load_generator(tmp_path / "a.npz")
+    weight_files.save_generator(tmp_path / "b.npz", generator, {**card, "revision": 2})
+    assert weight_files.load_generator(tmp_path / "b.npz")[1]["revision"] == 2
     told = dataclasses.asdict(settings(network="paper", width=None))
     del told["revision"]
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "settings.json").write_text(json.dumps(told))
-    with pytest.raises(training.TrainingError, match=r"revision 1[^\n]+Train anew"):
+    with pytest.raises(TrainingError, match=r"revision 1[^\n]+Train anew"):
         Run(tmp_path / "run", settings(network="paper", width=None), split, "float32")
     told["network"] = "attention"  # which has not changed
     (tmp_path / "run" / "settings.json").write_text(json.dumps({**told, "width": 4}))
@@ -498,7 +510,7 @@ def test_damaged_weights_are_named(damage, tmp_path):
     path = tmp_path / "glasses-add.npz"
     generator = networks.attention_generator(SIZE, 4)
     card = {"size": SIZE, "width": 4, "network": "attention", "direction": "add"}
-    training.save_generator(path, generator, card)
+    weight_files.save_generator(path, generator, card)
     if damage == "missing":
         path.unlink()
     elif damage == "cut":
@@ -506,14 +518,14 @@ def test_damaged_weights_are_named(damage, tmp_path):
     elif damage == "text":
         path.write_text("hello")
     else:
-        training.save_generator(path, generator, card | {"network": "paper"})
-    with pytest.raises(training.TrainingError, match="glasses-add.npz"):
-        training.load_generator(path)
+        weight_files.save_generator(path, generator, card | {"network": "paper"})
+    with pytest.raises(TrainingError, match="glasses-add.npz"):
+        weight_files.load_generator(path)
 
 
 def test_weights_files_hold_no_pickle(tmp_path):
     path = tmp_path / "w.npz"
-    training.save_generator(path, networks.attention_generator(SIZE, 4), {"size": SIZE})
+    weight_files.save_generator(path, networks.attention_generator(SIZE, 4), {"size": SIZE})
     with np.load(path, allow_pickle=False) as file:
         assert json.loads(str(file["card"])) == {"size": SIZE}
         assert {file[n].dtype for n in file.files if n != "card"} == {np.dtype("float16")}
@@ -521,11 +533,11 @@ def test_weights_files_hold_no_pickle(tmp_path):
 
 def test_preview_shows_the_residual_at_a_fixed_range(images):
     models = Models(*tiny("attention"))
-    sheet = training.preview_sheet(*models[:2], *(i.numpy() for i in images))
+    sheet = runs.preview_sheet(*models[:2], *(i.numpy() for i in images))
     assert sheet.shape == (6 * SIZE, 2 * SIZE, 3)
     residual = models.generator_add(images[0]).numpy()
     np.testing.assert_array_equal(
-        sheet[2 * SIZE : 3 * SIZE, :SIZE], datasets.to_bytes(np.clip(residual[0], -1, 1))
+        sheet[2 * SIZE : 3 * SIZE, :SIZE], pixels.to_bytes(np.clip(residual[0], -1, 1))
     )
 
 

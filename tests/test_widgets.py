@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from helpers import datasets, widgets
+from helpers.celeba import AttributeTable, find_celeba, read_celeba
 
 # From conftest: the fixture `celeba`, a folder of 40 photos in CelebA's format.
 
@@ -61,7 +62,7 @@ def moves(widget, description, value):
 
 @pytest.fixture
 def browser(celeba):
-    table, photos = datasets.read_celeba(datasets.find_celeba(celeba))
+    table, photos = read_celeba(find_celeba(celeba))
     return widgets.attribute_browser(table, photos, count=16, size=20)
 
 
@@ -88,14 +89,14 @@ def test_a_shorter_list_of_pages_moves_back_to_one_that_exists(browser):
 def test_the_browser_counts_what_it_cannot_read(celeba):
     (celeba / "img_align_celeba" / "000002.jpg").write_bytes(b"not a photo")
     (celeba / "img_align_celeba" / "000004.jpg").unlink()
-    table, photos = datasets.read_celeba(datasets.find_celeba(celeba))
+    table, photos = read_celeba(find_celeba(celeba))
     browser = widgets.attribute_browser(table, photos, size=20)
     assert browser.children[3].value == "2 of these can't be read."
 
 
 def test_co_occurrence_puts_the_widest_gap_first():
     values = np.array([[1, 1, 1], [1, 1, -1], [-1, -1, 1], [-1, -1, -1]], np.int8)
-    table = datasets.AttributeTable(list("abcd"), ["Eyeglasses", "Male", "Hat"], values)
+    table = AttributeTable(list("abcd"), ["Eyeglasses", "Male", "Hat"], values)
     axis = widgets.co_occurrence(table, "glasses").axes[0]
     assert [label.get_text() for label in axis.get_yticklabels()] == ["Hat", "Male"]
     ends = [tuple(line.get_xdata()) for line in axis.lines]

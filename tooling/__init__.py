@@ -1,1 +1,1 @@
-"""What runs the course and teaches nothing: its commands, book, exercises, page and measurements."""
+"""What runs the course and teaches nothing: commands, book, exercises, page, measurements."""

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from helpers import datasets, setup
+from helpers import celeba, datasets, pixels, runs, setup, weight_files
 from helpers.errors import CourseError, counted, explain, is_refusal
 from helpers.profiles import CACHE, ROOT
 
@@ -246,7 +246,7 @@ def train(
     if xla and strategy:
         raise fail("--xla compiles the step of one device: leave out --strategy.", 2)
     setup.load_tensorflow()
-    from helpers import distribute, training
+    from helpers import distribute
 
     source = data or datasets.default_data()
     opened = datasets.open_split(source, attribute, seed=seed, images=images)
@@ -255,8 +255,8 @@ def train(
     if source == datasets.DRAWN:
         datasets.draw_ahead(opened, size, CACHE)
     elif cache:
-        opened.crops = datasets.Crops(CACHE / "crops", int(cache * 1e9))
-    settings = training.Settings(
+        opened.crops = pixels.Crops(CACHE / "crops", int(cache * 1e9))
+    settings = runs.Settings(
         attribute=opened.attribute,
         data=source if source == datasets.DRAWN else Path(os.path.abspath(source)).name,
         network=network.value,
@@ -266,7 +266,7 @@ def train(
         seed=seed,
         images=images,
         start=start and Path(os.path.abspath(start)).name,
-        warm_up=training.WARM_UP if start and training.holds_weights_alone(start) else 0,
+        warm_up=runs.WARM_UP if start and weight_files.holds_weights_alone(start) else 0,
         dress=dress and dress.value,
     )
     if steps is None and epochs is None and minutes is None:
@@ -278,8 +278,8 @@ def train(
     else:
         team = distribute.ALONE
     if xla is None:
-        xla = training.pick_xla(steps) and not strategy
-    training_run = training.Run(out, settings, opened, start=start, team=team, xla=xla)
+        xla = runs.pick_xla(steps) and not strategy
+    training_run = runs.Run(out, settings, opened, start=start, team=team, xla=xla)
     if epochs is not None:
         steps = training_run.steps_of(epochs)
     if preview_every is None:
@@ -397,7 +397,7 @@ def export(
     with tqdm(training.DIRECTIONS, desc="exporting", unit="model") as directions:
         for direction in directions:
             path = inverter.find_weights(attribute, direction, weights)
-            generator, card = training.load_network(path)
+            generator, card = weight_files.load_network(path)
             if measured:
                 card["measured"] = exporting.read_measured(measured, card)
             folder = out / exporting.folder_name(card)
@@ -406,14 +406,14 @@ def export(
             directions.write(f"{folder}: differs from Keras by at most {worst:.5f}")
     there = {entry["attribute"] for entry in exporting.write_manifest(out)["models"]}
     model, card = classifier.load(judge)
-    known = sorted(name for name in there if datasets.column_name(name) in card["columns"])
+    known = sorted(name for name in there if celeba.column_name(name) in card["columns"])
     if known:
         folder = out / "classifier"
         exporting.export_classifier(model, folder, card, known)
         worst = exporting.check_export(folder)
         say(f"{folder}, for {' and '.join(known)}: differs from Keras by at most {worst:.5f}")
         exporting.write_manifest(out)
-    if datasets.short_name(attribute) not in known:
+    if celeba.short_name(attribute) not in known:
         say(f"{judge.name} does not know {attribute}: the page will add and remove, not invert.")
 
 
@@ -475,7 +475,8 @@ def evaluate(
 ) -> None:
     """Measure both directions on held-out images: a report, a table, and the worst cases."""
     setup.load_tensorflow()
-    from helpers.evaluation import evaluate, markdown
+    from helpers.evaluation import evaluate
+    from helpers.reports import markdown
 
     report = evaluate(
         attribute,

@@ -11,7 +11,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from tqdm.auto import tqdm
 
-from helpers.datasets import DataError
+from helpers.errors import DataError
 from helpers.files import written_whole
 from helpers.profiles import ROOT
 

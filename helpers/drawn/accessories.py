@@ -1,4 +1,4 @@
-"""Glasses and hats for the drawn faces (`helpers/drawn/faces.py`)."""
+"""Glasses and hats for the drawn faces (`faces.py`)."""
 
 from types import SimpleNamespace
 

@@ -4,7 +4,7 @@ Photos with hats are few, and in the subset of CelebA that the course's weights 
 was aligned again from close crops, the top of nearly every photo is its own reflection: a network
 that learns from them draws half a hat and its mirror image. Photos with
 glasses are more, but no two show the same ones, and an unpaired loss settles for a rim that wavers
-and a lens that is half tinted. The drawn hats and glasses of `helpers/drawn/accessories.py` are whole.
+and a lens that is half tinted. The drawn hats and glasses of `accessories.py` are whole.
 Here one is put on the photo of somebody without, lit as the face is, and what it looks like goes
 with the hair; hair that a hat would cover or press flat gives way to the background. All of that
 can be seen in the photo, so that a generator can learn to choose as we do. Notebook 11 tells more.

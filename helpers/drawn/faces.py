@@ -1,8 +1,8 @@
 """The drawn faces: portraits of people who do not exist, with and without glasses or a hat.
 
-A person is rolled from the seed (`helpers/drawn/people.py`) and drawn from back to front: background,
-clothes, neck and face (`helpers/drawn/portraits.py`), hair (`helpers/drawn/hair.py`), glasses and hat
-(`helpers/drawn/accessories.py`); then a camera with a soft lens and a noisy sensor takes the picture.
+A person is rolled from the seed (`people.py`) and drawn from back to front: background,
+clothes, neck and face (`portraits.py`), hair (`hair.py`), glasses and hat
+(`accessories.py`); then a camera with a soft lens and a noisy sensor takes the picture.
 
 Because each person can be drawn twice, this data set knows what no photo set can: the same face
 with and without the attribute, and the region in which the two differ.

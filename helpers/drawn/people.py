@@ -1,6 +1,6 @@
 """Who the people of the drawn faces are: every choice about a person, rolled from the seed.
 
-`helpers/drawn/faces.py` draws what is rolled here. Each part of a person (pose, light, hair, ...) has a
+`faces.py` draws what is rolled here. Each part of a person (pose, light, hair, ...) has a
 random generator of its own, so that a change to one part, or putting a hat on, moves no other.
 """
 

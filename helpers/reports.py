@@ -1,0 +1,147 @@
+"""What `evaluation` found, as tables of Markdown and as sheets of pictures (notebook 07)."""
+
+import heapq
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from . import (
+    pairing,
+)
+from .errors import counted
+from .training import DIRECTIONS
+
+SOURCE_SIDE = {"add": "without", "remove": "with"}
+PICTURES = 8  # on each sheet
+
+
+class Gallery:
+    """Keeps the pictures with the highest keys, and no others, while a stream goes by."""
+
+    def __init__(self, count: int):
+        self.count, self._heap = count, []
+
+    def offer(self, key: float, caption: str, pictures: tuple[np.ndarray, ...]) -> None:
+        # The length breaks ties, so that arrays are never compared.
+        entry = (key, len(self._heap), caption, pictures)
+        if len(self._heap) < self.count:
+            heapq.heappush(self._heap, entry)
+        elif key > self._heap[0][0]:
+            heapq.heapreplace(self._heap, (key, self._heap[0][1], caption, pictures))
+
+    def sheet(self) -> np.ndarray:
+        """Return columns of caption, image, edited and residual, the highest key first."""
+        columns = []
+        for _, _, caption, pictures in sorted(self._heap, key=lambda e: (-e[0], e[1])):
+            side = pictures[0].shape[1]
+            label = Image.new("RGB", (max(side, 112), 18), "white")
+            ImageDraw.Draw(label).text((3, 3), caption, "black", ImageFont.load_default(11))
+            shown = [np.asarray(label)]
+            for picture in pictures:
+                enlarged = Image.fromarray(picture).resize((label.width,) * 2, Image.BICUBIC)
+                shown.append(np.asarray(enlarged))
+            columns.append(np.concatenate(shown))
+        return np.concatenate(columns, axis=1)
+
+
+QUESTIONS = [
+    ("flip", "Did the attribute flip?", "called flipped by {}", ".1%"),
+    ("same_person", "Is it still the same person?", "embedding distance below 0.6", ".1%"),
+    ("identity", "", "mean embedding distance", ".3f"),
+    ("outside", "Was anything else touched?", "mean change outside the region, of 255", ".2f"),
+    ("energy", "", "residual's energy inside the region", ".1%"),
+    ("brightness", "Did the picture brighten?", "luminance outside the region, of 255", "+.2f"),
+    ("fid", "Does it look real?", "FID on {} features", ".2f"),
+    ("kid", "", "KID on {} features", ".4f"),
+    ("kid_alike", "", "the same, beside people who are alike", ".4f"),
+    ("score", "", "Inception Score, {}", ".3f"),
+    ("cycle_psnr", "Is it consistent?", "cycle PSNR, dB", ".2f"),
+    ("cycle_ssim", "", "cycle SSIM", ".4f"),
+    ("truth_error", "Is it right?", "error to the truth, of doing nothing's", ".1%"),
+    ("truth_psnr", "", "PSNR to the truth, dB", ".2f"),
+    ("truth_ssim", "", "SSIM to the truth", ".4f"),
+    ("iou", "", "IoU of edited and truly changed region", ".1%"),
+    ("shift", "Did another attribute change?", "mean P({}), shift", "+.3f"),
+]
+
+
+def table(measures: dict[str, dict], only: tuple[str, ...] = pairing.CONFOUNDERS) -> str:
+    """Return one direction's measures as a Markdown table; of other attributes, only some."""
+    lines = [
+        "| question | measure | value | 95% interval | N | compare with |",
+        "|---|---|---:|---:|---:|---|",
+    ]
+    for key, question, label, form in QUESTIONS:
+        names = [n for n in measures if n.split("/")[0] == key]
+        names = [n for n in names if key != "shift" or n.split("/")[1] in only]
+        for name in names:
+            entry = measures[name]
+            if entry["value"] is None:
+                value = interval = "not defined"
+            else:
+                value = format(entry["value"], form)
+                interval = f"{format(entry['low'], form)} to {format(entry['high'], form)}"
+            compare = ", ".join(
+                f"{k} {format(v, form)}" for k, v in entry.get("compare", {}).items()
+            )
+            measure = label.format(name.split("/")[-1])
+            lines.append(
+                f"| {question} | {measure} | {value} | {interval} | {entry['n']} | {compare} |"
+            )
+            question = ""
+    return "\n".join(lines)
+
+
+def group_table(groups: dict[str, dict]) -> str:
+    """Return one direction's measures by group as a Markdown table, or nothing without groups."""
+    if not groups:
+        return ""
+    form = {key: (label, how) for key, _, label, how in QUESTIONS}
+    names = list(next(iter(groups.values())))
+    labels = [form[n.split("/")[0]][0].format(n.split("/")[-1]) for n in names]
+    lines = [f"| group | N | {' | '.join(labels)} |", f"|---|---:|{'---:|' * len(names)}"]
+    for group, entries in groups.items():
+        cells = []
+        for name in names:
+            how, entry = form[name.split("/")[0]][1], entries[name]
+            if entry["value"] is None:
+                cells.append("not defined")
+            else:
+                value, low, high = (format(entry[k], how) for k in ("value", "low", "high"))
+                cells.append(f"{value} ({low} to {high})")
+        lines.append(f"| {group} | {entries[names[0]]['n']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def markdown(report: dict) -> str:
+    """Return the whole report as Markdown."""
+    held_out = report["held_out"]
+    lines = [
+        f"# {report['attribute']}, measured on {report['data']}",
+        "",
+        f"Held-out images: {held_out['without']} without, {held_out['with']} with.",
+    ]
+    for judge in report["classifiers"]:
+        accuracy = judge["balanced_accuracy"]
+        lines.append(
+            f"Judge {judge['name']} ({judge['network']}, trained on {judge['train_images']} "
+            f"images): {accuracy:.1%} balanced accuracy on them."
+        )
+    for note in report["notes"]:
+        lines.append(f"{note}")
+    for direction in DIRECTIONS:
+        card = report["weights"].get(direction, {})
+        made = ", ".join(f"{k} {card[k]}" for k in ("network", "size", "steps") if k in card)
+        title = f"{direction}: {SOURCE_SIDE[direction]} to "
+        title += SOURCE_SIDE["remove" if direction == "add" else "add"]
+        lines += ["", f"## {title}", "", made, "", table(report["directions"][direction])]
+        if groups := group_table(report["groups"][direction]):
+            lines += ["", groups]
+        lines += [
+            "",
+            f"Pictures: {', '.join(f'{direction}/{n}.png' for n in ('random', 'best', 'worst'))}.",
+        ]
+    if report["unreadable"]:
+        lines += ["", f"## {counted(len(report['unreadable']), 'photo')} could not be read", ""]
+        lines += [f"- {name}: {why}" for name, why in sorted(report["unreadable"].items())]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,132 @@
+"""Generators in files: their weights as float16, and a card that says what they are.
+
+Written in notebook 06, read from 07 on.
+"""
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from . import celeba, networks
+from .errors import TrainingError
+from .files import read_weights, written_whole
+
+
+def check_revision(told: dict, path: Path) -> None:
+    """Raise a TrainingError if a file tells of a network that has changed since it was made."""
+    network, revision = told["network"], told.get("revision", 1)
+    if revision != networks.REVISIONS[network]:
+        raise TrainingError(
+            f"{path} was made with revision {revision} of the {network} networks, and this course "
+            f"has {networks.REVISIONS[network]}: the same numbers mean something else now. Train "
+            "anew, in another --out."
+        )
+
+
+def save_generator(path: Path, generator: keras.Model, card: dict) -> None:
+    """Write a generator's weights as float16, with its card, to one .npz file, whole or not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays = {f"{i:03d}": np.asarray(w, np.float16) for i, w in enumerate(generator.weights)}
+    with written_whole(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, card=np.array(json.dumps(card)), **arrays)
+
+
+def holds_weights_alone(folder: Path) -> bool:
+    """Say whether a folder to start from has generators but no checkpoint of a run."""
+    return tf.train.latest_checkpoint(folder / "checkpoints") is None and any(
+        folder.glob("*-add.npz")
+    )
+
+
+def find_start(folder: Path, direction: str, attribute: str) -> Path:
+    """Return the weights of one direction to start from: of the attribute, or the only ones.
+
+    Raises
+    ------
+    TrainingError
+        If there are none, or several and none is of the attribute.
+    """
+    path = folder / f"{celeba.short_name(attribute)}-{direction}.npz"
+    found = sorted(folder.glob(f"*-{direction}.npz"))
+    if path in found:
+        return path
+    if len(found) == 1:
+        return found[0]
+    several = f" Which of {', '.join(p.name for p in found)}? Copy one pair to a folder."
+    raise TrainingError(
+        f"{folder} holds no checkpoint of a run, and no {path.name}, to start from."
+        + (several if found else "")
+    )
+
+
+def load_generator(path: Path, style=None) -> tuple[keras.Model, dict]:
+    """Load a generator and its card from a file that `save_generator` wrote.
+
+    Nothing is unpickled: a weights file holds numbers and one JSON text.
+
+    Parameters
+    ----------
+    style : sequence of float or None
+        What to draw, for one that knows styles: ``card["styles"]`` names its numbers, each in
+        [-1, 1]. None for what suits the face.
+
+    Raises
+    ------
+    TrainingError
+        If the file is missing, damaged or does not fit the network that its card names.
+    """
+    network, card = load_network(path)
+    return networks.in_style(network, style), card
+
+
+def choose_style(card: dict, chosen: dict[str, float]) -> list[float]:
+    """Return the numbers of a style, in the order of a generator's card; 0 what isn't chosen.
+
+    Raises
+    ------
+    TrainingError
+        If the generator does not know what is chosen, or a number is not in [-1, 1].
+    """
+    names = card.get("styles", [])
+    for name, number in chosen.items():
+        if name not in names:
+            knows = f"knows the styles {', '.join(names)}" if names else "knows no styles"
+            raise TrainingError(
+                f"There is no style {name!r} to choose: {card['attribute']}-{card['direction']} "
+                f"{knows}."
+            )
+        if not -1 <= number <= 1:
+            raise TrainingError(
+                f"A style goes from -1 to 1, with 0 what suits: not {name}={number:g}."
+            )
+    return [float(chosen.get(name, 0)) for name in names]
+
+
+def load_network(path: Path) -> tuple[keras.Model, dict]:
+    """Load a generator as `load_generator` does, but with its style as a second input.
+
+    To train it further or to export it; one without styles is the same from both.
+    """
+    try:
+        card, arrays = read_weights(path)
+        check_revision(card, path)
+        options = {"size": card["size"], "name": f"generator_{card['direction']}"}
+        if card.get("width"):
+            options["width"] = card["width"]
+        if card.get("styles"):
+            options["styles"] = len(card["styles"])
+        generator = networks.GENERATORS[card["network"]](**options)
+        generator.set_weights(arrays)
+    except TrainingError:
+        raise
+    except FileNotFoundError as error:
+        raise TrainingError(
+            f"There are no weights at {path}. Train them (python3 course.py train --help) or "
+            "give --weights the folder of a run."
+        ) from error
+    except Exception as error:
+        raise TrainingError(f"{path} is not a weights file of this course: {error}") from error
+    return generator, card
