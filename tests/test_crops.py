@@ -32,9 +32,7 @@ def folder(tmp_path):
 def decoded(monkeypatch):
     """The photos that were decoded, one after another."""
     seen, open_photo = [], pixels.open_photo
-    monkeypatch.setattr(
-        datasets, "open_photo", lambda path: (seen.append(path), open_photo(path))[1]
-    )
+    monkeypatch.setattr(pixels, "open_photo", lambda path: (seen.append(path), open_photo(path))[1])
     return seen
 
 

@@ -20,7 +20,7 @@ import pytest
 import tensorflow as tf
 from conftest import write_celeba
 
-from helpers import datasets, distribute, metrics, pairing, runs, training
+from helpers import checkpoints, datasets, distribute, metrics, pairing, runs, training
 from helpers.profiles import ROOT
 from tooling import cli
 
@@ -50,16 +50,16 @@ def command():
     if "SMALL_STEP" in os.environ:
         training.make_train_step = small_step
     runs.Run.train.__kwdefaults__["checkpoint_minutes"] = 0  # one after each step
-    write = runs.Run._write_checkpoint
+    write = checkpoints.Checkpoints.save
 
-    def write_and_hold(run):
-        write(run)
-        if run.step == int(os.environ.get("HOLD_AT", "0")):
+    def write_and_hold(there, step, log):
+        write(there, step, log)
+        if step == int(os.environ.get("HOLD_AT", "0")):
             print("held", flush=True)
             while not os.path.exists(os.environ["GO"]):
                 time.sleep(0.02)
 
-    runs.Run._write_checkpoint = write_and_hold
+    checkpoints.Checkpoints.save = write_and_hold
     cli.main()
 
 

@@ -92,7 +92,7 @@ def test_none_is_left_behind(celeba, tmp_path, way):
 def test_processes_read_beside_a_gpu_where_there_are_cores_to_spare(celeba, monkeypatch):
     asked = []
     monkeypatch.setattr(
-        datasets, "_read_elsewhere", lambda n, items, *_: asked.append(n) or [None] * len(items)
+        pairing, "_read_elsewhere", lambda n, items, *_: asked.append(n) or [None] * len(items)
     )
     split = open_split(celeba, "glasses")
     for gpus, cores, expected in ([], 16, 0), ([1], 2, 0), ([1], 16, 15), ([1], 64, 16):

@@ -58,8 +58,8 @@ def live(celeba, folder, steps, diary):
         print("begins")
         run = runs.Run(folder, settings(), split, dtype="float32")
         print("at", run.step)
-        write = run._write_checkpoint
-        run._write_checkpoint = lambda: (write(), print("saved", run.step))
+        write = run.checkpoints.manager.save
+        run.checkpoints.manager.save = lambda **step: (write(**step), print("saved", run.step))
         run.train(steps=steps, preview_every=1, checkpoint_minutes=0, progress=False)
         print("done", run.step)
 
@@ -72,7 +72,7 @@ def entries(diary, word):
 def values(run):
     """All that the next step depends on."""
     networks = [w.numpy() for model in (*run.models, *run.averaged) for w in model.weights]
-    return networks + [v.numpy() for o in run.optimizers for v in o.variables]
+    return networks + [v.numpy() for o in run.trainer.optimizers for v in o.variables]
 
 
 def unfinished(folder):
@@ -227,14 +227,14 @@ def test_a_run_that_another_process_trains_is_not_removed(run, tmp_path):
 def test_a_signal_ends_the_run_after_a_whole_step(run, split, tmp_path, capsys):
     opened = run()
     handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    move = opened._move_average
+    move = opened.trainer.move_average
 
     def signal_in_the_middle(decay):  # the weights have moved, the averages not yet
         if opened.step in (2, 4):
             os.kill(os.getpid(), signal.SIGTERM if opened.step == 2 else signal.SIGINT)
         move(decay)
 
-    opened._move_average = signal_in_the_middle
+    opened.trainer.move_average = signal_in_the_middle
     train(opened, 10)
     assert opened.step == 3 and "SIGTERM at step 3: saved" in capsys.readouterr().out
     train(opened, 10)
@@ -270,13 +270,13 @@ def test_a_second_signal_stops_at_once(run):
 def test_a_loss_that_is_not_finite_stops_at_its_step_and_names_the_photos(run, split):
     opened = run()
     train(opened, 2)
-    step = opened._train_step
+    step = opened.trainer.train_step
 
     def astray(without, with_, seed):
         report = step(without, with_, seed)
         return report | {"add/gan": tf.constant(np.inf)} if opened.step == 3 else report
 
-    opened._train_step = astray
+    opened.trainer.train_step = astray
     names = pairing.batch_names(split, 2, step=3)
     with pytest.raises(TrainingError) as caught:
         train(opened, 9, preview_every=100)
@@ -306,7 +306,7 @@ def test_weights_that_are_not_finite_are_not_saved(run):
     opened = run()
     train(opened, 1)
     opened.models.generator_remove.weights[0].assign(opened.models[1].weights[0] * np.nan)
-    opened._step.assign(5)
+    opened.trainer.step.assign(5)
     with pytest.raises(TrainingError, match="not finite after step 5.*of step 1, is kept"):
         opened.save()
     assert run().step == 1
@@ -358,8 +358,8 @@ def test_a_checkpoint_of_another_run_is_refused(run, tmp_path):
 def test_a_checkpoint_that_does_not_say_what_it_is_of(run, tmp_path):
     """As earlier versions wrote them: taken where it fits, refused where it does not."""
     opened = run()
-    opened._checkpoint = opened._state
-    opened._manager = opened._manage()
+    opened.checkpoints.checkpoint = opened.checkpoints.state
+    opened.checkpoints.manager = opened.checkpoints.look()
     train(opened, 1)
     assert moved_under(opened, tmp_path / "same").step == 1
     with pytest.raises(TrainingError, match="does not fit the networks.*shape"):
@@ -385,7 +385,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(run, tmp_path, capsys,
             del data[place:]
         path.write_bytes(data)
         tried("checkpoints damaged: " + ("a bit flipped" if number % 2 else "cut"))
-        opened._take_up()
+        opened.checkpoints.restore()
         path.write_bytes(whole[path])
         if "ckpt-2 can't be read" in capsys.readouterr().out:
             assert opened.step == 1
@@ -398,7 +398,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(run, tmp_path, capsys,
     for path in folder.glob("ckpt-*.index"):
         path.write_bytes(b"")
     with pytest.raises(TrainingError, match="No checkpoint in .* can be read"):
-        opened._take_up()
+        opened.checkpoints.restore()
 
 
 def test_photos_that_all_become_unreadable_are_named(run, split):
@@ -469,8 +469,8 @@ def test_a_full_disk_costs_no_more_than_the_steps_since_the_checkpoint(
             assert "raceback" not in str(error)
         (disk / "filler").unlink()
         assert not unfinished(folder), room
-        opened._manager = opened._manage()
-        opened._take_up()  # as a new process would
+        opened.checkpoints.manager = opened.checkpoints.look()
+        opened.checkpoints.restore()  # as a new process would
         assert opened.step in (before, before + 1)
         for direction in training.DIRECTIONS:
             weight_files.load_generator(opened.weights_path(direction))

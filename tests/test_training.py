@@ -15,7 +15,8 @@ from helpers import (
     networks,
     pairing,
     pixels,
-    runs,
+    previews,
+    trainer,
     training,
     weight_files,
 )
@@ -305,7 +306,7 @@ def test_at_full_size_two_equal_trainings_end_with_bitwise_the_same_weights(netw
     pairs = [tf.constant(rng.uniform(-1, 1, (4, 128, 128, 3)), tf.float32) for _ in range(2)]
     ends = []
     for _ in range(2):
-        models = training.build_models(network, 128, dtype=runs.pick_dtype())
+        models = training.build_models(network, 128, dtype=trainer.pick_dtype())
         recipe = RECIPES[network]
         step = training.make_train_step(models, training.make_optimizers(models, recipe), recipe)
         operations = optimized(step, *pairs, tf.constant([0, 0]))
@@ -336,10 +337,10 @@ def test_xla_compiles_the_whole_step_and_computes_the_same(network, images):
 
 
 def test_xla_is_advised_on_a_gpu_for_many_steps(monkeypatch):
-    assert not runs.pick_xla()
+    assert not trainer.pick_xla()
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
-    assert runs.pick_xla() and runs.pick_xla(5000)
-    assert not runs.pick_xla(60)
+    assert trainer.pick_xla() and trainer.pick_xla(5000)
+    assert not trainer.pick_xla(60)
 
 
 def test_xla_is_refused_in_a_team(split, tmp_path):
@@ -436,7 +437,7 @@ def test_only_the_first_step_is_silenced(split, tmp_path, capfd):
         os.write(2, f"said {next(steps)}".encode())
         return dict.fromkeys(("discriminator", "add/gan", "remove/gan"), tf.constant(1.0))
 
-    run._train_step = says
+    run.trainer.train_step = says
     run.train(steps=3, progress=False)
     error = capfd.readouterr().err
     assert "said 0" not in error and "said 1" in error and "said 2" in error
@@ -452,7 +453,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(split,
     run = Run(tmp_path / "run", settings(), split, dtype="float32")
     run.train(steps=1, progress=False)
     run.models.generator_add.get_layer("heads").bias.assign([np.nan] * 4)
-    run._step.assign(10)
+    run.trainer.step.assign(10)
     with pytest.raises(TrainingError, match=r"at step 10.*of step 1, is kept"):
         run.train(steps=20, progress=False)
     again = Run(tmp_path / "run", settings(), split, dtype="float32")
@@ -533,7 +534,7 @@ def test_weights_files_hold_no_pickle(tmp_path):
 
 def test_preview_shows_the_residual_at_a_fixed_range(images):
     models = Models(*tiny("attention"))
-    sheet = runs.preview_sheet(*models[:2], *(i.numpy() for i in images))
+    sheet = previews.preview_sheet(*models[:2], *(i.numpy() for i in images))
     assert sheet.shape == (6 * SIZE, 2 * SIZE, 3)
     residual = models.generator_add(images[0]).numpy()
     np.testing.assert_array_equal(

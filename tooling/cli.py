@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from helpers import celeba, datasets, pixels, runs, setup, weight_files
+from helpers import celeba, datasets, pixels, setup
 from helpers.errors import CourseError, counted, explain, is_refusal
 from helpers.profiles import CACHE, ROOT
 
@@ -246,7 +246,7 @@ def train(
     if xla and strategy:
         raise fail("--xla compiles the step of one device: leave out --strategy.", 2)
     setup.load_tensorflow()
-    from helpers import distribute
+    from helpers import distribute, runs, trainer, weight_files
 
     source = data or datasets.default_data()
     opened = datasets.open_split(source, attribute, seed=seed, images=images)
@@ -278,7 +278,7 @@ def train(
     else:
         team = distribute.ALONE
     if xla is None:
-        xla = runs.pick_xla(steps) and not strategy
+        xla = trainer.pick_xla(steps) and not strategy
     training_run = runs.Run(out, settings, opened, start=start, team=team, xla=xla)
     if epochs is not None:
         steps = training_run.steps_of(epochs)
@@ -391,7 +391,7 @@ def export(
     setup.load_tensorflow()
     from tqdm.auto import tqdm
 
-    from helpers import classifier, inverter, training
+    from helpers import classifier, inverter, training, weight_files
     from helpers import export as exporting
 
     with tqdm(training.DIRECTIONS, desc="exporting", unit="model") as directions:
