@@ -15,7 +15,7 @@ import tensorflow as tf
 from keras import layers
 from tqdm.auto import tqdm
 
-from . import celeba, datasets, pixels, runs, training, weight_files
+from . import celeba, datasets, pixels, training, weight_files
 from .datasets import DRAWN, PARTS, Item, Split
 from .errors import TrainingError
 from .files import read_weights
@@ -335,7 +335,7 @@ def train(
     chosen, aside = (_take(everything, m) for m in (shares >= keep_out, shares < keep_out))
     columns = everything.columns
     build = CLASSIFIERS[network]
-    model = build(size, len(columns), width, dtype=runs.pick_dtype())
+    model = build(size, len(columns), width, dtype=training.pick_dtype())
     half = training.in_float16(model)
     average = build(size, len(columns), width)
     training.copy_weights(model, average)
@@ -383,7 +383,7 @@ def train(
         "seed": seed,
         "train_images": len(chosen.items),
         "data": split.origin,
-        "licence": runs.LICENCES.get(split.origin, "as the photos allow"),
+        "licence": weight_files.LICENCES.get(split.origin, "as the photos allow"),
     }
     if aside.items:
         scores = accuracies(average, split, aside, cache=cache)

@@ -9,7 +9,6 @@ import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -17,7 +16,6 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from . import (
-    celeba,
     classifier,
     datasets,
     identity,
@@ -34,15 +32,20 @@ from .drawn import dressing
 from .errors import DataError, TrainingError, counted
 from .files import write_text, written_whole
 from .judges import Judge, find_judges, judge_images, load_inception, was_seen
-from .metrics import Estimate, bootstrap
 from .profiles import CACHE
 from .reports import Gallery
+from .summary import Pass, by_group, summarize
 from .training import DIRECTIONS
 
 BATCH = 16
 HELD_OUT = ("validation", "test")
 # Whom the edits may serve less well, as far as CelebA's columns can tell.
 GROUPS = ("Male", "Young", "Pale_Skin")
+OF_DRAWN = (
+    "Drawn faces: the truth of adding is one pair out of many that would suit, so a good edit can "
+    "be as far from it as doing nothing; that of removing is the only one. The face embedding was "
+    "trained on photos, and drawn people look much alike to it."
+)
 Generator = Callable[[np.ndarray], np.ndarray]
 
 
@@ -77,25 +80,6 @@ def drawn_truth(items: list[Item], direction: str, size: int) -> tuple[np.ndarra
     pairs = [faces.draw_pair(item.seed, item.attribute, size) for item in items]
     truth = np.stack([p.with_ if direction == "add" else p.without for p in pairs])
     return truth, np.stack([p.region for p in pairs])
-
-
-class Pass(NamedTuple):
-    """What one pass over one direction's images leaves behind.
-
-    Attributes
-    ----------
-    rows : dict
-        From the name of a number to its values, one for each image.
-    before, after : dict
-        From the name of a describer ("classifier", "inception") to its features.
-    probabilities : dict
-        From a describer to the probabilities of the edited images' classes.
-    """
-
-    rows: dict[str, np.ndarray]
-    before: dict[str, np.ndarray]
-    after: dict[str, np.ndarray]
-    probabilities: dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def _binary(logits: np.ndarray) -> np.ndarray:
@@ -139,38 +123,19 @@ def run_direction(
                 "cycle_psnr": metrics.psnr(there_and_back, before),
                 "cycle_ssim": metrics.ssim(there_and_back, before),
             }
-            for index, judge in enumerate(judges):
-                described = [judge_images(judge, images) for images in (before, after)]
-                confidence = [sign * logits[:, judge.column] for logits, _ in described]
-                row[f"flip/{judge.name}"] = confidence[1] > 0
-                row[f"already/{judge.name}"] = confidence[0] > 0
-                if index == 0:
-                    certainty = confidence
-                    p_before, p_after = (_binary(logits) for logits, _ in described)
-                    row["columns"] = p_after[..., 1] - p_before[..., 1]
-                    _describe(features, "classifier", described, (p_before, p_after))
+            logits = [_judge(judge, before, after, sign, row, features) for judge in judges]
+            for judge, (was, now) in zip(judges, logits, strict=True):
+                row[f"already/{judge.name}"], row[f"flip/{judge.name}"] = was > 0, now > 0
             if split.source == DRAWN:
                 truth, region = drawn_truth(chosen, direction, size)
-                row["error"], row["error_of_nothing"] = metrics.truth_errors(before, after, truth)
-                for name, images in (("", after), ("_of_nothing", before)):
-                    row[f"truth_psnr{name}"] = metrics.psnr(images, truth)
-                    row[f"truth_ssim{name}"] = metrics.ssim(images, truth)
-                row["iou"] = metrics.overlap(
-                    metrics.touched(before, after), metrics.touched(before, truth)
-                )
+                row |= _beside_the_truth(before, after, truth)
             if region is not None:
                 row["outside"] = metrics.change_outside(before, after, region)
                 row["brightness"] = metrics.brightness_shift(before, after, region)
                 row["energy"] = metrics.energy_inside(before, after, region)
             if embed is not None:
-                e_before, e_after = embed(before), embed(after)
-                jpeg = embed(np.stack([identity.through_jpeg(i) for i in before]))
-                previous = e_before[:1] * np.nan if last is None else last[None]
-                others = np.concatenate([previous, e_before[:-1]])
-                row["identity"] = identity.distances(e_before, e_after)
-                row["jpeg"] = identity.distances(e_before, jpeg)
-                row["others"] = identity.distances(e_before, others)
-                last = e_before[-1]
+                row |= _same_person(embed, before, after, last)
+                last = before[-1:]
             if inception is not None:
                 described = [inception(images) for images in (before, after)]
                 swapped = [(p, f) for f, p in described]
@@ -182,7 +147,7 @@ def run_direction(
             for name, values in row.items():
                 rows[name].append(values)
             if galleries is not None:
-                _offer(galleries, chosen, before, after, certainty, sign, rng)
+                _offer(galleries, chosen, before, after, logits[0], rng)
             bar.update(len(chosen))
     joined = {name: np.concatenate(values) for name, values in rows.items()}
     gathered = {name: np.concatenate(values) for name, values in features.items()}
@@ -195,16 +160,46 @@ def run_direction(
     )
 
 
+def _judge(judge, before, after, sign, row, features) -> list[np.ndarray]:
+    """Return how sure a judge is of the target, before and after; note what the first one sees."""
+    described = [judge_images(judge, images) for images in (before, after)]
+    if "columns" not in row:
+        p_before, p_after = (_binary(logits) for logits, _ in described)
+        row["columns"] = p_after[..., 1] - p_before[..., 1]
+        _describe(features, "classifier", described, (p_before, p_after))
+    return [sign * logits[:, judge.column] for logits, _ in described]
+
+
+def _beside_the_truth(before, after, truth) -> dict[str, np.ndarray]:
+    row = {}
+    row["error"], row["error_of_nothing"] = metrics.truth_errors(before, after, truth)
+    for name, images in (("", after), ("_of_nothing", before)):
+        row[f"truth_psnr{name}"] = metrics.psnr(images, truth)
+        row[f"truth_ssim{name}"] = metrics.ssim(images, truth)
+    row["iou"] = metrics.overlap(metrics.touched(before, after), metrics.touched(before, truth))
+    return row
+
+
+def _same_person(embed, before, after, last) -> dict[str, np.ndarray]:
+    """Compare each face with its edit, its own JPEG, and the one before it (first: `last`)."""
+    embedded = embed(before)
+    jpeg = embed(np.stack([identity.through_jpeg(image) for image in before]))
+    previous = embedded[:1] * np.nan if last is None else embed(last)
+    others = np.concatenate([previous, embedded[:-1]])
+    pairs = {"identity": embed(after), "jpeg": jpeg, "others": others}
+    return {name: identity.distances(embedded, other) for name, other in pairs.items()}
+
+
 def _describe(features, name, described, probabilities) -> None:
     for when, (_, values), p in zip(("before", "after"), described, probabilities, strict=True):
         features[f"{name}/{when}"].append(np.asarray(values, np.float32))
         features[f"{name}/p_{when}"].append(np.asarray(p, np.float32))
 
 
-def _offer(galleries, items, before, after, certainty, sign, rng) -> None:
+def _offer(galleries, items, before, after, certainty, rng) -> None:
     residual = pixels.to_bytes((after.astype(np.float32) - before) / 127.5)
     for i, item in enumerate(items):
-        was, now = (1 / (1 + np.exp(-sign * float(c[i]))) for c in certainty)
+        was, now = (1 / (1 + np.exp(-float(c[i]))) for c in certainty)
         name = item.stem if isinstance(item, Path) else str(item.seed)
         caption = f"{name}: {was:.2f} to {now:.2f}"
         pictures = (before[i], after[i], residual[i])
@@ -214,117 +209,6 @@ def _offer(galleries, items, before, after, certainty, sign, rng) -> None:
             ("worst", -float(certainty[1][i])),
         ):
             galleries[gallery].offer(key, caption, pictures)
-
-
-def summarize(
-    direction: str, passes: dict[str, Pass], judges: list[Judge], split: Split
-) -> dict[str, dict]:
-    """Return the estimates of one direction, each with what to compare it with."""
-    here, there = passes[direction], passes["remove" if direction == "add" else "add"]
-    rows, result = here.rows, {}
-    # The drawn people are the same on both sides, in the same order.
-    same_people = split.source == DRAWN
-
-    def mean(name, **compare):
-        if name in rows:
-            result[name] = _entry(bootstrap(rows[name]), **compare)
-
-    for judge in judges:
-        already = float(np.mean(rows[f"already/{judge.name}"]))
-        flips = metrics.share(rows[f"flip/{judge.name}"])
-        result[f"flip/{judge.name}"] = _entry(flips, **{"doing nothing": already})
-    if "identity" in rows:
-        same = metrics.share(rows["identity"] < identity.SAME_PERSON)
-        result["same_person"] = _entry(
-            same, **{"different people": _mean(rows["others"] < identity.SAME_PERSON)}
-        )
-        mean(
-            "identity",
-            **{"different people": _mean(rows["others"]), "JPEG alone": _mean(rows["jpeg"])},
-        )
-    mean("outside")
-    mean("energy")
-    mean("brightness")
-    for describer in here.after:
-        target = there.before[describer]
-        n = min(len(target) // 2, len(here.after[describer]) // 2)
-        for name, distance in (
-            ("fid", metrics.frechet_distance),
-            ("kid", metrics.kernel_distance),
-        ):
-            if n < 2:
-                continue
-            edited, unedited, halves = (
-                metrics.matched(distance, a, target, n, apart=apart)
-                for a, apart in (
-                    (here.after[describer], same_people),
-                    (here.before[describer], same_people),
-                    (target, True),
-                )
-            )
-            compare = {"real against real": halves.value, "doing nothing": unedited.value}
-            result[f"{name}/{describer}"] = _entry(edited, **compare)
-            if name == "kid" and "traits" in rows:
-                traits = (rows["traits"], there.rows["traits"])
-                edited, unedited = (
-                    metrics.matched(distance, a, target, n, traits=traits)
-                    for a in (here.after[describer], here.before[describer])
-                )
-                compare["doing nothing"] = unedited.value
-                result[f"kid_alike/{describer}"] = _entry(edited, **compare)
-        if n >= 2:
-            p = here.probabilities[describer][1]
-            spread = metrics.matched(lambda a, _: metrics.inception_score(a), p, p, len(p) // 2)
-            score, half = metrics.inception_score(p), spread.high - spread.value
-            real = metrics.inception_score(there.probabilities[describer][0])
-            estimate = Estimate(score, score - half, score + half, len(p))
-            result[f"score/{describer}"] = _entry(estimate, **{"real": real})
-    mean("cycle_psnr")
-    mean("cycle_ssim")
-    if "error" in rows:
-        ratio = bootstrap(rows["error"], rows["error_of_nothing"])
-        result["truth_error"] = _entry(ratio, **{"doing nothing": 1.0})
-        for name in ("truth_psnr", "truth_ssim"):
-            mean(name, **{"doing nothing": _mean(rows[f"{name}_of_nothing"])})
-        mean("iou", **{"doing nothing": 0.0})
-    columns = judges[0].card["columns"]
-    for name in columns:
-        if name != celeba.column_name(split.attribute):
-            k = columns.index(name)
-            # What the judge sees of this attribute in the real images of each side.
-            real = [float(p.probabilities["classifier"][0][:, k, 1].mean()) for p in (here, there)]
-            result[f"shift/{name}"] = _entry(
-                bootstrap(rows["columns"][:, k]), **{"between the real sides": real[1] - real[0]}
-            )
-    return result
-
-
-def by_group(rows: dict[str, np.ndarray], judges: list[Judge]) -> dict[str, dict]:
-    """Return the measures that have bars for each group and for everybody else."""
-    result = {}
-    for name in (n for n in rows if n.startswith("group/")):
-        group = name.split("/")[1]
-        for title, chosen in ((group, rows[name]), (f"not {group}", ~rows[name])):
-            here = {key: values[chosen] for key, values in rows.items()}
-            entry = {f"flip/{j.name}": metrics.share(here[f"flip/{j.name}"]) for j in judges}
-            if "identity" in here:
-                entry["same_person"] = metrics.share(here["identity"] < identity.SAME_PERSON)
-            for key in ("outside", "brightness"):
-                if key in here:
-                    entry[key] = bootstrap(here[key])
-            result[title] = {key: _entry(estimate) for key, estimate in entry.items()}
-    return result
-
-
-def _mean(values: np.ndarray) -> float:
-    return float(np.nanmean(values))
-
-
-def _entry(estimate: Estimate, **compare: float) -> dict:
-    return {
-        **{k: None if v != v else v for k, v in estimate._asdict().items()},
-        **({"compare": compare} if compare else {}),
-    }
 
 
 def measure(
@@ -369,22 +253,7 @@ def measure(
     DataError
         If a side has no held-out image.
     """
-    notes, items, dropped = [], {}, 0
-    for side in datasets.SIDES:
-        every = [item for part in parts for item in split.items[part, side]]
-        fresh = [item for item in every if not was_seen(item)]
-        dropped += len(every) - len(fresh)
-        # Spread over both parts; a seeded choice rather than the first.
-        order = np.random.default_rng(seed).permutation(len(fresh))[:count]
-        items[side] = [fresh[i] for i in sorted(order)]
-        if not items[side]:
-            raise DataError(
-                f"{split.source} has no held-out image {side} {split.attribute} in "
-                f"{' and '.join(parts)}. Add photos, or give other --data."
-            )
-    if dropped:
-        left_out = counted(dropped, "photo")
-        notes.append(f"{left_out} left out: the course's weights were trained on them.")
+    items, notes = _choose(split, parts, count, seed)
     embed = None
     if faces:
         try:
@@ -394,23 +263,8 @@ def measure(
     if inception is None:
         notes.append("FID, KID and score on InceptionV3 not measured (--inception imagenet).")
     if split.source == DRAWN:
-        notes.append(
-            "Drawn faces: the truth of adding is one pair out of many that would suit, so a good "
-            "edit can be as far from it as doing nothing; that of removing is the only one. The "
-            "face embedding was trained on photos, and drawn people look much alike to it."
-        )
-    labelled = classifier.label(split, parts)
-    groups = {
-        name: dict(
-            zip(
-                labelled.items,
-                labelled.values[:, labelled.columns.index(name)] > 0.5,
-                strict=True,
-            )
-        )
-        for name in GROUPS
-        if name in labelled.columns
-    }
+        notes.append(OF_DRAWN)
+    groups = _groups(split, parts)
     describe = load_inception(inception) if inception else None
     passes, sheets = {}, {}
     for direction, generator, back in zip(DIRECTIONS, generators, generators[::-1], strict=True):
@@ -454,6 +308,36 @@ def measure(
     if out is not None:
         _write(report, sheets, out)
     return report
+
+
+def _choose(split, parts, count, seed) -> tuple[dict[str, list[Item]], list[str]]:
+    """Return up to `count` held-out items of each side, and a note of those left out."""
+    items, dropped = {}, 0
+    for side in datasets.SIDES:
+        every = [item for part in parts for item in split.items[part, side]]
+        fresh = [item for item in every if not was_seen(item)]
+        dropped += len(every) - len(fresh)
+        # Spread over both parts; a seeded choice rather than the first.
+        order = np.random.default_rng(seed).permutation(len(fresh))[:count]
+        items[side] = [fresh[i] for i in sorted(order)]
+        if not items[side]:
+            raise DataError(
+                f"{split.source} has no held-out image {side} {split.attribute} in "
+                f"{' and '.join(parts)}. Add photos, or give other --data."
+            )
+    left_out = f"{counted(dropped, 'photo')} left out: the course's weights were trained on them."
+    return items, [left_out] if dropped else []
+
+
+def _groups(split: Split, parts: tuple[str, ...]) -> dict[str, dict[Item, bool]]:
+    """Return by group which held-out items belong to it, as far as the data knows."""
+    labelled = classifier.label(split, parts)
+    belongs = labelled.values > 0.5
+    return {
+        name: dict(zip(labelled.items, belongs[:, labelled.columns.index(name)], strict=True))
+        for name in GROUPS
+        if name in labelled.columns
+    }
 
 
 def _judge_entry(judge: Judge, passes: dict[str, Pass]) -> dict:

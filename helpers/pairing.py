@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from . import datasets
-from .datasets import Dressed, Item, Split
+from .datasets import SIDES, Dressed, Item, Split
 from .errors import DataError, counted
 from .processes import attend, nothing_collected
 
@@ -65,8 +65,8 @@ def confounders_of(split: Split) -> list[str]:
 def balanced(split: Split, seed: int = 0) -> Split:
     """Return the split with as many training photos on one side as on the other, by chance."""
     items = dict(split.items)
-    count = min(split.count("train", side) for side in datasets.SIDES)
-    for number, side in enumerate(datasets.SIDES):
+    count = min(split.count("train", side) for side in SIDES)
+    for number, side in enumerate(SIDES):
         kept = np.random.default_rng([seed, number]).permutation(split.count("train", side))[:count]
         items["train", side] = [items["train", side][place] for place in sorted(kept)]
     return replace(split, items=items)
@@ -82,7 +82,7 @@ class _Pairs:
     """
 
     def __init__(self, split: Split, part: str, seed: int, matched: bool = True):
-        without, with_ = (split.items[part, side] for side in datasets.SIDES)
+        without, with_ = (split.items[part, side] for side in SIDES)
         self.seed, self.without = seed, _Order(len(without), seed, 0)
         dressed = {place: item for place, item in enumerate(with_) if isinstance(item, Dressed)}
         # To file 200,000 paths takes a quarter of a second, for nothing where there are none.
@@ -115,7 +115,7 @@ class _Pairs:
         partners = self.partners.get(place)
         if not partners:
             return [self.without(position), (place, mirrored)]
-        generator = np.random.default_rng([self.seed, len(datasets.SIDES), position])
+        generator = np.random.default_rng([self.seed, len(SIDES), position])
         chosen = partners[generator.integers(len(partners))]
         return [(chosen, bool(generator.random() < 0.5)), (place, mirrored)]
 
@@ -173,24 +173,12 @@ def pair_stream(
     """
     import tensorflow as tf
 
-    sides = [split.items[part, side] for side in datasets.SIDES]
-
     _end_streams_at_exit()
-
     index, shares = share
     rows = batch // shares
-    # Of any kind is one answer out of many to "add", but to take it off there is one.
-    pairs = [isinstance(item, Dressed) for item in sides[1]]
-    suiting = [pair and item.seed is None for pair, item in zip(pairs, sides[1], strict=True)]
-    known = np.float32([suiting, pairs])
-    numbers = len(sides[1][0].style) if all(suiting) else 0
-
     if processes is None:
-        gpus = tf.config.list_physical_devices("GPU")
-        spare = min(READING_PROCESSES, (os.cpu_count() or 1) - 1)
-        processes = spare if gpus and spare > 2 else 0
-    if split.crops:  # one process counts what they keep, and threads are fast to read it
-        processes = 0
+        processes = _spare_processes(split)
+    reader = _Reader(split, part, size, rows, flip, cache, processes)
 
     def positions() -> Iterator[list]:
         with nothing_collected():
@@ -200,52 +188,88 @@ def pair_stream(
                 return
             yield [pairs(position) for position in range(first, first + rows)]
 
-    # A batch at a time: to go to and fro between TensorFlow and Python for each pair took a tenth
-    # of the time.
-    def load(chosen: np.ndarray) -> tuple[np.ndarray, ...]:
-        batches = np.empty((len(datasets.SIDES), rows, size, size, 3), np.uint8)
-        styles = np.empty((rows, numbers), np.float32)
-        _reading.add(threading.get_ident())
-        try:
-            by_side = list(zip(sides, chosen.swapaxes(0, 1), strict=True))
-            wanted = [items[index] for items, places in by_side for index, _ in places]
-            there = iter(_read_elsewhere(processes, wanted, size, cache))
-            for images, (items, places) in zip(batches, by_side, strict=True):
-                for image, style, (index, mirrored) in zip(images, styles, places, strict=True):
-                    item, read = items[index], next(there)
-                    if read is None:
-                        item, read = _read_or_next(split, items, int(index), size, cache)
-                    image[:] = read[:, ::-1] if mirrored and flip else read
-                    if numbers and items is sides[1]:
-                        style[:] = item.style
-        finally:
-            _reading.discard(threading.get_ident())
-        return *batches, styles
-
-    def load_both(chosen):
+    def load(chosen):
         types = [tf.uint8, tf.uint8, tf.float32]
-        *both, styles = tf.numpy_function(load, [chosen], types, stateful=False)
+        *both, styles = tf.numpy_function(reader, [chosen], types, stateful=False)
         both = [tf.ensure_shape(images, (rows, size, size, 3)) for images in both]
         # As `to_unit` does, but without Python's lock, so that all threads can.
         both = [tf.cast(images, tf.float32) / 127.5 - 1.0 for images in both]
-        styles.set_shape((rows, numbers))
+        styles.set_shape((rows, reader.numbers))
         if not tell_truth:
             return tuple(both)
-        told = tf.gather(known, chosen[:, 1, 0], axis=1)
-        return (*both, told, styles) if numbers else (*both, told)
+        told = tf.gather(reader.known, chosen[:, 1, 0], axis=1)
+        return (*both, told, styles) if reader.numbers else (*both, told)
 
     stream = tf.data.Dataset.from_generator(
-        positions, output_signature=tf.TensorSpec((rows, len(datasets.SIDES), 2), tf.int64)
+        positions, output_signature=tf.TensorSpec((rows, len(SIDES), 2), tf.int64)
     )
-    readers = max(2, min(READING_THREADS, os.cpu_count() or 2))
-    if processes:
-        readers = processes + 2  # of them, so many wait for one
+    # Of processes, so many wait for one.
+    readers = processes + 2 if processes else max(2, min(READING_THREADS, os.cpu_count() or 2))
     options = tf.data.Options()
     # In TensorFlow's own pool, reading waits behind the train step's operations, and the next step
     # for the reading: at 64 px a third of the time.
     options.threading.private_threadpool_size = readers
-    stream = stream.map(load_both, num_parallel_calls=readers, deterministic=True)
+    stream = stream.map(load, num_parallel_calls=readers, deterministic=True)
     return stream.prefetch(2).with_options(options)
+
+
+def _spare_processes(split: Split) -> int:
+    """Return how many processes read best on this machine; 0 for threads of this one."""
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    spare = min(READING_PROCESSES, (os.cpu_count() or 1) - 1)
+    # Of crops that are kept, one process counts how much they take, and threads are fast to read.
+    return spare if gpus and spare > 2 and not split.crops else 0
+
+
+class _Reader:
+    """Reads the photos of a batch: from `_Pairs`' answers, (rows, 2, 2), to uint8 images.
+
+    A batch at a time: to go to and fro between TensorFlow and Python for each pair took a tenth of
+    the time.
+
+    Attributes
+    ----------
+    known : float32 (2, photos with)
+        1 where a photo with is the true edit of the one without, and the other way round.
+    numbers : int
+        How many numbers the style of each photo with has; 0 if what is drawn knows no styles.
+    """
+
+    def __init__(self, split, part, size, rows, flip, cache, processes):
+        self.split, self.size, self.rows, self.flip = split, size, rows, flip
+        self.cache, self.processes = cache, processes
+        self.sides = [split.items[part, side] for side in SIDES]
+        with_ = self.sides[1]
+        # Of any kind is one answer out of many to "add", but to take it off there is one.
+        pairs = [isinstance(item, Dressed) for item in with_]
+        suiting = [pair and item.seed is None for pair, item in zip(pairs, with_, strict=True)]
+        self.known = np.float32([suiting, pairs])
+        self.numbers = len(with_[0].style) if all(suiting) else 0
+
+    def __call__(self, chosen: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return the images without, those with, and the styles of those."""
+        batches = np.empty((len(SIDES), self.rows, self.size, self.size, 3), np.uint8)
+        styles = np.empty((self.rows, self.numbers), np.float32)
+        _reading.add(threading.get_ident())
+        try:
+            by_side = list(zip(self.sides, chosen.swapaxes(0, 1), strict=True))
+            wanted = [items[index] for items, places in by_side for index, _ in places]
+            there = iter(_read_elsewhere(self.processes, wanted, self.size, self.cache))
+            for images, (items, places) in zip(batches, by_side, strict=True):
+                for image, style, (index, mirrored) in zip(images, styles, places, strict=True):
+                    item, read = items[index], next(there)
+                    if read is None:
+                        item, read = _read_or_next(
+                            self.split, items, int(index), self.size, self.cache
+                        )
+                    image[:] = read[:, ::-1] if mirrored and self.flip else read
+                    if self.numbers and items is self.sides[1]:
+                        style[:] = item.style
+        finally:
+            _reading.discard(threading.get_ident())
+        return *batches, styles
 
 
 # A process that ends in the middle of reading would hang: TensorFlow waits for its threads, and one
@@ -319,7 +343,7 @@ def _read_or_next(split, items, index, size, cache) -> tuple[Item, np.ndarray]:
 
 def check_readable(split: Split, part: str = "train") -> None:
     """Raise a DataError if no photo of a side is left that could be read."""
-    for side in datasets.SIDES:
+    for side in SIDES:
         names = [split.name(item) for item in split.items[part, side]]
         if all(name in split.unreadable for name in names):
             raise DataError(
@@ -341,7 +365,7 @@ def batch_names(
     pairs = _Pairs(split, part, seed, matched)
     chosen = [pairs(position) for position in range(step * batch, (step + 1) * batch)]
     names = {}
-    for side, places in zip(datasets.SIDES, zip(*chosen, strict=True), strict=True):
+    for side, places in zip(SIDES, zip(*chosen, strict=True), strict=True):
         items = split.items[part, side]
         names[side] = [
             next(n for n in map(split.name, _from(items, place)) if n not in split.unreadable)

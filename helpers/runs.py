@@ -24,16 +24,11 @@ from .files import alone_in, clear_unfinished, explained, written_whole
 from .previews import in_many_styles, preview_batch, preview_sheet
 from .processes import stop_signals
 from .settings import Settings
-from .trainer import Trainer, pick_dtype
+from .trainer import Trainer
 
 # Beside generators that are good already, a new discriminator first learns alone: its first
 # opinions would spoil them.
 WARM_UP = 300
-# Of the weights, by what they were trained on.
-LICENCES = {
-    "drawn faces": "Apache-2.0",
-    "CelebA": "non-commercial research (CelebA's terms)",
-}
 
 
 class Run:
@@ -80,7 +75,7 @@ class Run:
         xla: bool = False,
     ):
         self.folder, self.settings, self.team, self.xla = folder, settings, team, xla
-        self.dtype, self.recipe = dtype or pick_dtype(), settings.recipe()
+        self.dtype, self.recipe = dtype or training.pick_dtype(), settings.recipe()
         self.split = pairing.balanced(split, settings.seed) if self.recipe.balanced else split
         if settings.size % 8 or settings.size < 32:
             raise TrainingError(
@@ -261,7 +256,7 @@ def card_of(run: Run, direction: str) -> dict:
         "data": run.split.origin + drawn_on,
         "recipe": dataclasses.asdict(run.recipe),
         "train_images": [run.split.count("train", side) for side in datasets.SIDES],
-        "licence": LICENCES.get(run.split.origin, "as the photos allow"),
+        "licence": weight_files.LICENCES.get(run.split.origin, "as the photos allow"),
     }
 
 

@@ -3,39 +3,12 @@
 Built in notebook 06 from the train step of notebook 05.
 """
 
-from pathlib import Path
-
 import numpy as np
 import tensorflow as tf
 
 from . import distribute, metrics, training
 from .errors import TrainingError
 from .settings import Settings
-
-
-def pick_dtype() -> str:
-    """Return the precision that this machine is fast in.
-
-    float16 on a GPU; bfloat16 where the processor multiplies it in hardware (AMX or AVX-512
-    BF16); float32 elsewhere.
-    """
-    if tf.config.list_physical_devices("GPU"):
-        return "mixed_float16"
-    try:
-        flags = set(Path("/proc/cpuinfo").read_text().split("flags", 2)[1].split())
-    except (OSError, IndexError):
-        return "float32"
-    return "mixed_bfloat16" if flags & {"amx_bf16", "avx512_bf16"} else "float32"
-
-
-def pick_xla(steps: int | None = None) -> bool:
-    """Return whether XLA should compile the step of a training of so many steps (None: many).
-
-    On a GPU a step then takes a ninth of the time, but the first one half a minute more, which some
-    500 steps make good for. On a processor steps take nearly twice as long, the first a minute.
-    """
-    gpus = tf.config.list_physical_devices("GPU")
-    return bool(gpus) and (steps is None or steps >= 500)
 
 
 class Trainer:

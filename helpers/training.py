@@ -6,6 +6,7 @@ reaches which network.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import keras
@@ -178,6 +179,31 @@ def augment(images: tf.Tensor, seed: tf.Tensor, groups: int = 1) -> tf.Tensor:
     return tf.gather(images, start[:, 1:] + steps, axis=2, batch_dims=1)
 
 
+def pick_dtype() -> str:
+    """Return the precision that this machine is fast in.
+
+    float16 on a GPU; bfloat16 where the processor multiplies it in hardware (AMX or AVX-512
+    BF16); float32 elsewhere.
+    """
+    if tf.config.list_physical_devices("GPU"):
+        return "mixed_float16"
+    try:
+        flags = set(Path("/proc/cpuinfo").read_text().split("flags", 2)[1].split())
+    except (OSError, IndexError):
+        return "float32"
+    return "mixed_bfloat16" if flags & {"amx_bf16", "avx512_bf16"} else "float32"
+
+
+def pick_xla(steps: int | None = None) -> bool:
+    """Return whether XLA should compile the step of a training of so many steps (None: many).
+
+    On a GPU a step then takes a ninth of the time, but the first one half a minute more, which some
+    500 steps make good for. On a processor steps take nearly twice as long, the first a minute.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    return bool(gpus) and (steps is None or steps >= 500)
+
+
 class Optimizers(NamedTuple):
     """One optimizer for each network."""
 
@@ -316,6 +342,8 @@ def make_train_step(
     and a fifth the style of each image with, for a generator_add that knows styles: what
     `pair_stream` tells. If `frozen`, only the discriminator learns. With `xla`, XLA compiles the
     whole step: it draws other random numbers from the same seeds, and rounds otherwise.
+
+    It is long because its parts share the networks, and stand in the order of notebook 05.
     """
     setup.run_graphs_as_written()
     generator_add, generator_remove, discriminator = models

@@ -14,6 +14,12 @@ from . import celeba, networks
 from .errors import TrainingError
 from .files import read_weights, written_whole
 
+# Of the weights, by what they were trained on.
+LICENCES = {
+    "drawn faces": "Apache-2.0",
+    "CelebA": "non-commercial research (CelebA's terms)",
+}
+
 
 def check_revision(told: dict, path: Path) -> None:
     """Raise a TrainingError if a file tells of a network that has changed since it was made."""

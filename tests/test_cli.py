@@ -17,7 +17,6 @@ from helpers import (
     inverter,
     networks,
     pixels,
-    runs,
     training,
     weight_files,
 )
@@ -340,7 +339,7 @@ def test_export_writes_models_that_agree_with_keras(course, weights, tmp_path):
     logits = model(image, training=False)[0].numpy()[0]
     expected = 1 / (1 + np.exp(-logits[card["columns"].index("Eyeglasses")]))
     assert told[0] == pytest.approx(expected, abs=0.01)
-    assert judge["data"] == "CelebA" and judge["licence"] == runs.LICENCES["CelebA"]
+    assert judge["data"] == "CelebA" and judge["licence"] == weight_files.LICENCES["CelebA"]
 
 
 @pytest.fixture

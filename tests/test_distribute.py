@@ -46,7 +46,7 @@ def launch(log, function, *arguments, **environment):
 def command():
     """The command line in float32; SMALL_STEP and HOLD_AT say what the tests are about."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs us may ignore it
-    runs.pick_dtype = lambda: "float32"
+    training.pick_dtype = lambda: "float32"
     if "SMALL_STEP" in os.environ:
         training.make_train_step = small_step
     runs.Run.train.__kwdefaults__["checkpoint_minutes"] = 0  # one after each step

@@ -21,6 +21,7 @@ from helpers import (
     networks,
     pixels,
     reports,
+    summary,
     training,
     weight_files,
 )
@@ -445,7 +446,7 @@ def test_groups_are_measured_apart():
         "outside": np.array([1.0, 3.0, 5.0, 6.0, 7.0]),
         "identity": np.array([0.1, 0.9, 0.1, 0.2, 0.3]),
     }
-    groups = evaluation.by_group(rows, [JUDGE])
+    groups = summary.by_group(rows, [JUDGE])
     found = {
         group: {name: (entry["value"], entry["n"]) for name, entry in entries.items()}
         for group, entries in groups.items()

@@ -16,7 +16,6 @@ from helpers import (
     pairing,
     pixels,
     previews,
-    trainer,
     training,
     weight_files,
 )
@@ -306,7 +305,7 @@ def test_at_full_size_two_equal_trainings_end_with_bitwise_the_same_weights(netw
     pairs = [tf.constant(rng.uniform(-1, 1, (4, 128, 128, 3)), tf.float32) for _ in range(2)]
     ends = []
     for _ in range(2):
-        models = training.build_models(network, 128, dtype=trainer.pick_dtype())
+        models = training.build_models(network, 128, dtype=training.pick_dtype())
         recipe = RECIPES[network]
         step = training.make_train_step(models, training.make_optimizers(models, recipe), recipe)
         operations = optimized(step, *pairs, tf.constant([0, 0]))
@@ -337,10 +336,10 @@ def test_xla_compiles_the_whole_step_and_computes_the_same(network, images):
 
 
 def test_xla_is_advised_on_a_gpu_for_many_steps(monkeypatch):
-    assert not trainer.pick_xla()
+    assert not training.pick_xla()
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
-    assert trainer.pick_xla() and trainer.pick_xla(5000)
-    assert not trainer.pick_xla(60)
+    assert training.pick_xla() and training.pick_xla(5000)
+    assert not training.pick_xla(60)
 
 
 def test_xla_is_refused_in_a_team(split, tmp_path):

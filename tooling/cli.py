@@ -246,7 +246,7 @@ def train(
     if xla and strategy:
         raise fail("--xla compiles the step of one device: leave out --strategy.", 2)
     setup.load_tensorflow()
-    from helpers import distribute, runs, trainer, weight_files
+    from helpers import distribute, runs, training, weight_files
 
     source = data or datasets.default_data()
     opened = datasets.open_split(source, attribute, seed=seed, images=images)
@@ -278,7 +278,7 @@ def train(
     else:
         team = distribute.ALONE
     if xla is None:
-        xla = trainer.pick_xla(steps) and not strategy
+        xla = training.pick_xla(steps) and not strategy
     training_run = runs.Run(out, settings, opened, start=start, team=team, xla=xla)
     if epochs is not None:
         steps = training_run.steps_of(epochs)
