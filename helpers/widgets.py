@@ -14,10 +14,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from . import celeba, datasets, plots
-from .drawn.faces import contact_sheet
-from .errors import counted
-from .plots import BLUE, GRAY, ORANGE, described, displayable, png
+from . import plots
+from .plots import BLUE, described, displayable, png
 
 
 def _watch(controls: list[ipywidgets.Widget], redraw: Callable[[], None]) -> None:
@@ -28,109 +26,6 @@ def _watch(controls: list[ipywidgets.Widget], redraw: Callable[[], None]) -> Non
 
 
 # --- the attribute browser (notebook 01) ----------------------------------------------------
-
-
-def attribute_browser(
-    table: celeba.AttributeTable, photos: dict[str, Path], count: int = 16, size: int = 80
-) -> ipywidgets.VBox:
-    """Browse a dataset in CelebA's format: choose an attribute and a side, see faces and counts.
-
-    Parameters
-    ----------
-    table : AttributeTable
-    photos : dict
-        What `celeba.read_celeba` returned: the attribute file, and where its photos lie.
-    count, size : int
-        Faces shown at once, and their side in pixels.
-    """
-    first = "Eyeglasses" if "Eyeglasses" in table.columns else table.columns[0]
-    attribute = ipywidgets.Dropdown(options=table.columns, value=first, description="attribute")
-    side = ipywidgets.ToggleButtons(options=datasets.SIDES[::-1], description="side")
-    page = ipywidgets.BoundedIntText(value=1, min=1, max=1, description="page")
-    counts, note = ipywidgets.HTML(), ipywidgets.HTML()
-    sheet, company = ipywidgets.HTML(), ipywidgets.HTML()
-
-    def redraw() -> None:
-        has = table.column(attribute.value) == 1
-        chosen = np.flatnonzero(has if side.value == "with" else ~has)
-        page.max = max(1, -(-len(chosen) // count))
-        start = (page.value - 1) * count
-        names = [table.photos[i] for i in chosen[start : start + count]]
-        counts.value = (
-            f"<b>{has.sum():,}</b> with {attribute.value}, <b>{(~has).sum():,}</b> without "
-            f"({has.mean():.1%} with); {counted(page.max, 'page')}"
-        )
-        faces, lost = _read_faces(photos, names, size)
-        note.value = f"{lost} of these can't be read." if lost else ""
-        alt = f"{counted(len(faces), 'photo')} {side.value} {attribute.value}"
-        alt += f", page {page.value}"
-        sheet.value = described(png(contact_sheet(faces, 8)), alt) if faces else ""
-        company.value = described(
-            png(co_occurrence(table, attribute.value)), _company(table, attribute.value)
-        )
-
-    _watch([attribute, side, page], redraw)
-    controls = ipywidgets.HBox([attribute, side, page])
-    return ipywidgets.VBox([controls, counts, sheet, note, company])
-
-
-def _read_faces(
-    photos: dict[str, Path], names: list[str], size: int
-) -> tuple[list[np.ndarray], int]:
-    faces, lost = [], 0
-    for name in names:
-        try:
-            faces.append(datasets.read_image(photos[name], size))
-        except (KeyError, OSError, ValueError):
-            lost += 1
-    return faces, lost
-
-
-def _shares(table: celeba.AttributeTable, attribute: str) -> dict[str, tuple[float, float]]:
-    """Return each other attribute's share among those with one, and among those without it.
-
-    Those with the widest gap come first.
-    """
-    has = table.column(attribute) == 1
-    name = celeba.column_name(attribute)
-    shares = {
-        other: tuple(float(values[group].mean()) if group.any() else 0.0 for group in (has, ~has))
-        for other, values in zip(table.columns, (table.values == 1).T, strict=True)
-        if other != name
-    }
-    widest = sorted(shares, key=lambda other: -abs(shares[other][0] - shares[other][1]))
-    return {other: shares[other] for other in widest}
-
-
-def _company(table: celeba.AttributeTable, attribute: str) -> str:
-    """Say in words what `co_occurrence` draws, as far as its three widest gaps."""
-    gaps = [f"{o}, {w:.0%} and {wo:.0%}" for o, (w, wo) in _shares(table, attribute).items()][:3]
-    widest = f"; widest apart: {'; '.join(gaps)}" if gaps else ""
-    return f"Shares of other attributes with {attribute} and without it{widest}"
-
-
-def co_occurrence(table: celeba.AttributeTable, attribute: str, most: int = 8) -> Figure:
-    """Draw how often each other attribute comes with one, and without it: what goes together.
-
-    Those with the widest gap come first.
-    """
-    name = celeba.column_name(attribute)
-    rates = _shares(table, attribute)
-    widest = list(rates)[:most][::-1]
-    figure = Figure(figsize=(6.5, 0.8 + 0.32 * max(1, len(widest))), layout="constrained")
-    axis = figure.subplots()
-    for place, other in enumerate(widest):
-        with_, without = rates[other]
-        axis.plot([with_, without], [place, place], color=GRAY, linewidth=1, zorder=1)
-        axis.scatter(with_, place, color=ORANGE, zorder=2, label=f"with {name}")
-        axis.scatter(without, place, color=BLUE, marker="D", zorder=2, label=f"without {name}")
-    axis.set_yticks(range(len(widest)), widest)
-    axis.set(xlim=(-0.02, 1.02), xlabel="share of the photos that have the other attribute")
-    axis.spines[["top", "right"]].set_visible(False)
-    if widest:
-        handles, labels = axis.get_legend_handles_labels()
-        figure.legend(handles[:2], labels[:2], loc="outside upper right", ncols=2, frameon=False)
-    return figure
 
 
 # --- the style of what is added (notebooks 00, 11) ------------------------------------------

@@ -17,7 +17,7 @@ from helpers import (
     weight_files,
 )
 from helpers.datasets import open_split
-from helpers.drawn import accessories, dressing, faces
+from helpers.drawn import dressing, faces, headwear
 from helpers.errors import DataError
 from helpers.profiles import ROOT
 
@@ -92,7 +92,7 @@ def _said_yes(images, column):
 
 
 def test_hair_beside_and_above_the_hat_gives_way_to_what_is_behind(monkeypatch):
-    monkeypatch.setattr(accessories, "draw_hat", lambda *_: None)
+    monkeypatch.setattr(headwear, "draw_hat", lambda *_: None)
     photo = np.full((128, 128, 3), 200, np.uint8)  # a pale wall
     y, x = np.mgrid[:128, :128]
     photo[(x - 64) ** 2 / 39**2 + (y - 60) ** 2 / 58**2 < 1] = 30  # a mane

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers.drawn import accessories, faces, people
+from helpers.drawn import eyewear, faces, headwear, people
 
 SEEDS = range(24)
 
@@ -118,10 +118,10 @@ def test_two_lenses_match():
     """Both rims show the same outline: mirrored about their middle they overlap."""
     for seed in SEEDS:
         person = people.roll_person(seed)
-        glasses = accessories.roll_glasses(people.stream(seed, 10), person)
+        glasses = eyewear.roll_glasses(people.stream(seed, 10), person)
         u = np.linspace(-15, 15, 121, dtype=np.float32)[None, :]
         v = np.linspace(-13, 13, 105, dtype=np.float32)[:, None]
-        lens = accessories._lens(glasses, u, v) < 0
+        lens = eyewear._lens(glasses, u, v) < 0
         assert lens.any() and not lens[0].any() and not lens[:, 0].any()
     overlaps = []
     for seed in range(400, 480):
@@ -194,10 +194,10 @@ def test_people_differ():
 
 def test_many_kinds_of_glasses_hats_and_hair():
     persons = [people.roll_person(seed) for seed in range(150)]
-    hats = {accessories.roll_hat(people.stream(p.seed, 11), p).kind for p in persons}
-    frames = {accessories.roll_glasses(people.stream(p.seed, 10), p).kind for p in persons}
-    assert hats == set(accessories.HATS) and len(hats) >= 5
-    assert frames == set(accessories.FRAMES)
+    hats = {headwear.roll_hat(people.stream(p.seed, 11), p).kind for p in persons}
+    frames = {eyewear.roll_glasses(people.stream(p.seed, 10), p).kind for p in persons}
+    assert hats == set(headwear.HATS) and len(hats) >= 5
+    assert frames == set(eyewear.FRAMES)
     assert len({p.hair.style for p in persons}) >= 12
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import plots
+from helpers import diagrams, plots
 
 
 @pytest.fixture(autouse=True)
@@ -111,10 +111,10 @@ def test_show_curves_draws_a_quarter_of_the_discriminator_and_the_guess():
 
 
 def test_stations_are_boxes_with_their_notes():
-    figure = plots.stations({"Keras": "layers", "SavedModel": "operations", "page": "bytes"})
+    figure = diagrams.stations({"Keras": "layers", "SavedModel": "operations", "page": "bytes"})
     words = [text.get_text() for text in figure.axes[0].texts]
     assert words == ["Keras", "layers", "SavedModel", "operations", "page", "bytes"]
-    arrows = [p for p in figure.axes[0].patches if isinstance(p, plots.FancyArrowPatch)]
+    arrows = [p for p in figure.axes[0].patches if isinstance(p, diagrams.FancyArrowPatch)]
     assert len(arrows) == 2
 
 

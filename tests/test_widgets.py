@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import datasets, widgets
+from helpers import attributes, datasets, widgets
 from helpers.celeba import AttributeTable, find_celeba, read_celeba
 
 # From conftest: the fixture `celeba`, a folder of 40 photos in CelebA's format.
@@ -63,7 +63,7 @@ def moves(widget, description, value):
 @pytest.fixture
 def browser(celeba):
     table, photos = read_celeba(find_celeba(celeba))
-    return widgets.attribute_browser(table, photos, count=16, size=20)
+    return attributes.attribute_browser(table, photos, count=16, size=20)
 
 
 def test_the_browser_shows_counts_faces_and_company(browser, celeba):
@@ -90,14 +90,14 @@ def test_the_browser_counts_what_it_cannot_read(celeba):
     (celeba / "img_align_celeba" / "000002.jpg").write_bytes(b"not a photo")
     (celeba / "img_align_celeba" / "000004.jpg").unlink()
     table, photos = read_celeba(find_celeba(celeba))
-    browser = widgets.attribute_browser(table, photos, size=20)
+    browser = attributes.attribute_browser(table, photos, size=20)
     assert browser.children[3].value == "2 of these can't be read."
 
 
 def test_co_occurrence_puts_the_widest_gap_first():
     values = np.array([[1, 1, 1], [1, 1, -1], [-1, -1, 1], [-1, -1, -1]], np.int8)
     table = AttributeTable(list("abcd"), ["Eyeglasses", "Male", "Hat"], values)
-    axis = widgets.co_occurrence(table, "glasses").axes[0]
+    axis = attributes.co_occurrence(table, "glasses").axes[0]
     assert [label.get_text() for label in axis.get_yticklabels()] == ["Hat", "Male"]
     ends = [tuple(line.get_xdata()) for line in axis.lines]
     assert ends == [(0.5, 0.5), (1.0, 0.0)]

@@ -1,6 +1,6 @@
 """Brushes for the drawn faces: coordinates, soft shapes, noise, height fields and light.
 
-`portraits.py`, `hair.py` and `accessories.py` draw with these.
+`portraits.py`, `hair.py`, `eyewear.py` and `headwear.py` draw with these.
 
 Everything works on planes of float32, (height, width) or (3, height, width), because NumPy is
 several times faster on whole planes than on interleaved colours. Colours are linear light (the

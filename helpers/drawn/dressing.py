@@ -4,7 +4,8 @@ Photos with hats are few, and in the subset of CelebA that the course's weights 
 was aligned again from close crops, the top of nearly every photo is its own reflection: a network
 that learns from them draws half a hat and its mirror image. Photos with
 glasses are more, but no two show the same ones, and an unpaired loss settles for a rim that wavers
-and a lens that is half tinted. The drawn hats and glasses of `accessories.py` are whole.
+and a lens that is half tinted. The drawn hats and glasses of `headwear.py` and
+`eyewear.py` are whole.
 Here one is put on the photo of somebody without, lit as the face is, and what it looks like goes
 with the hair; hair that a hat would cover or press flat gives way to the background. All of that
 can be seen in the photo, so that a generator can learn to choose as we do. Notebook 11 tells more.
@@ -21,7 +22,7 @@ from types import SimpleNamespace
 import numpy as np
 from PIL import Image, ImageFilter
 
-from . import accessories
+from . import eyewear, headwear
 from .drawing import FRAME, Canvas, ellipse, linear, ramp
 from .people import EYE_Y
 
@@ -145,13 +146,13 @@ def _put_on_hat(bare: np.ndarray, hair: np.ndarray, shape: float, colour: float)
     matte, behind = _hair_matte(canvas, hair)
     hat = _hat(person, hair, _head_half(canvas, matte), shape, colour)
     _press_hair(canvas, hat, matte, behind)
-    accessories.draw_hat(canvas, person, hat)
+    headwear.draw_hat(canvas, person, hat)
     return canvas.image
 
 
 def _put_on_glasses(bare: np.ndarray, hair: np.ndarray, *style: float) -> np.ndarray:
     canvas, person = _canvas(bare), _person(_light(bare), TEMPLES)
-    accessories.draw_glasses(canvas, person, _glasses(person, hair, *style))
+    eyewear.draw_glasses(canvas, person, _glasses(person, hair, *style))
     return canvas.image
 
 
@@ -188,7 +189,7 @@ def _glasses(
     dark = _towards(*([row[0]] for row in LENSES), lenses)[0]
     # Half as much of the tint is enough for its colour.
     glass = linear(*_towards(*(row[1] for row in LENSES), np.sign(lenses) * abs(lenses) ** 0.5))
-    rolled = accessories.roll_glasses(np.random.default_rng(0), person)
+    rolled = eyewear.roll_glasses(np.random.default_rng(0), person)
     fixed = {"kind": "thick plastic", "outline": "soft square", "power": power, "rim": rim}
     around = {"rx": rx, "ry": ry, "x": 14.1, "y": 1.8}  # the eyes, as far apart on all crops
     frame = {"colour": paint, "tortoise": False, "shine": 0.05}
@@ -252,7 +253,7 @@ def _hat(person, hair: np.ndarray, half: float, shape: float, colour: float) -> 
     place = _place("hat", hair) + colour * len(HATS) / 2
     paint, ribbon = (linear(*_row([row[i] for row in HATS], place)) for i in (0, 1))
     brim, curl, tall = _towards(*BRIMS, shape).tolist()
-    hat = accessories.roll_hat(np.random.default_rng(0), person, HAT)
+    hat = headwear.roll_hat(np.random.default_rng(0), person, HAT)
     wider = half / HALVES[0]
     fixed = {"y": EDGE, "half": half, "tall": tall * wider**0.5, "tilt": 0.0, "lean": 1}
     fixed |= {"brim": wider, "brim_half": brim, "curl": curl}
@@ -262,7 +263,7 @@ def _hat(person, hair: np.ndarray, half: float, shape: float, colour: float) -> 
 def _press_hair(canvas: Canvas, hat, matte: np.ndarray, behind: np.ndarray) -> None:
     """Let the background show where hair stands out beside and above the hat."""
     x, y, image = canvas.x, canvas.y, canvas.image
-    above = hat.y + accessories.rim(hat, np.clip(x, -hat.half, hat.half)) - 1
+    above = hat.y + headwear.rim(hat, np.clip(x, -hat.half, hat.half)) - 1
     around = (x / (hat.half + 12)) ** 2 + ((y - hat.y - 8) / 58) ** 2 < 1
     soft = Image.fromarray((255 * matte * (around & (y < above))).astype(np.uint8))
     soft = soft.filter(ImageFilter.GaussianBlur(1.5 / canvas.unit))
@@ -281,7 +282,7 @@ def _put_on_any_hat(bare: np.ndarray, hair: np.ndarray, rng) -> np.ndarray:
     hat = _any_hat(rng, person, _head_half(plain, matte) / canvas.scale)
     if rng.random() < 0.8:  # some hats just sit on the hair
         _press_hair(plain, _seen_from_in_front(hat, canvas), matte, behind)
-    own, through = _layer(canvas, lambda: accessories.draw_hat(canvas, person, hat))
+    own, through = _layer(canvas, lambda: headwear.draw_hat(canvas, person, hat))
     own = own * _cloth(rng, canvas)
     if rng.random() < 0.65:  # close crops end there, and go on with their mirror image
         size = bare.shape[-1]
@@ -297,7 +298,7 @@ def _put_on_any_glasses(bare: np.ndarray, hair: np.ndarray, rng) -> np.ndarray:
     canvas = _worn_canvas(bare, rng, sideways=0.8, turn=0.02)
     person = _person(_light(bare), TEMPLES, *_pose(rng))
     glasses = _any_glasses(rng, person)
-    own, through = _layer(canvas, lambda: accessories.draw_glasses(canvas, person, glasses))
+    own, through = _layer(canvas, lambda: eyewear.draw_glasses(canvas, person, glasses))
     return _photographed(bare, bare, own, through, rng)
 
 
@@ -318,7 +319,7 @@ def _pose(rng) -> tuple[float, float]:
 
 
 def _any_hat(rng, person, half: float) -> SimpleNamespace:
-    hat = accessories.roll_hat(rng, person, str(rng.choice(list(KINDS), p=list(KINDS.values()))))
+    hat = headwear.roll_hat(rng, person, str(rng.choice(list(KINDS), p=list(KINDS.values()))))
     half *= float(rng.uniform(0.98, 1.14))
     if hat.brim_half:
         hat.brim_half *= half / hat.half * float(rng.uniform(0.85, 1.1))
@@ -340,7 +341,7 @@ def _any_hat(rng, person, half: float) -> SimpleNamespace:
 
 
 def _any_glasses(rng, person) -> SimpleNamespace:
-    glasses = accessories.roll_glasses(rng, person)
+    glasses = eyewear.roll_glasses(rng, person)
     glasses.rx *= float(rng.uniform(0.95, 1.15))
     glasses.ry *= float(rng.uniform(0.9, 1.15))
     glasses.rim *= float(rng.uniform(0.8, 1.5))

@@ -1,8 +1,8 @@
 """The drawn faces: portraits of people who do not exist, with and without glasses or a hat.
 
 A person is rolled from the seed (`people.py`) and drawn from back to front: background,
-clothes, neck and face (`portraits.py`), hair (`hair.py`), glasses and hat
-(`accessories.py`); then a camera with a soft lens and a noisy sensor takes the picture.
+clothes, neck and face (`portraits.py`), hair (`hair.py`), glasses (`eyewear.py`) and hat
+(`headwear.py`); then a camera with a soft lens and a noisy sensor takes the picture.
 
 Because each person can be drawn twice, this data set knows what no photo set can: the same face
 with and without the attribute, and the region in which the two differ.
@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import accessories
+from . import eyewear, headwear
 from .drawing import (
     FRAME,
     Canvas,
@@ -66,7 +66,7 @@ def _finish(canvas: Canvas, seed: int) -> np.ndarray:
 @lru_cache
 def drawing_version() -> str:
     """A short name of the code that draws: it changes when any of it does (for caches)."""
-    names = ("faces", "people", "portraits", "hair", "accessories", "drawing")
+    names = ("faces", "people", "portraits", "hair", "eyewear", "headwear", "drawing")
     sources = (Path(__file__).with_name(f"{name}.py").read_bytes() for name in names)
     return hashlib.blake2b(b"".join(sources), digest_size=4).hexdigest()
 
@@ -84,21 +84,21 @@ def _render(person, size: int, glasses: bool, hat: bool) -> np.ndarray:
     pose = person.pose
     centre = (FRAME / 2 - 0.15 + pose.x, EYE_Y + pose.y)
     canvas = Canvas(size, centre, pose.scale, pose.roll)
-    worn = accessories.roll_hat(stream(person.seed, 11), person) if hat else None
+    worn = headwear.roll_hat(stream(person.seed, 11), person) if hat else None
     wrap = tuple(mix(0.3, w, person.skin.lightness) for w in (0.48, 0.34, 0.3))
     draw_background(canvas, person)
     if worn is not None:
-        accessories.draw_hat_behind(canvas, person, worn)
+        headwear.draw_hat_behind(canvas, person, worn)
     draw_back_hair(canvas, person, worn)
     draw_neck_and_clothes(canvas, person, wrap)
     draw_ears(canvas, person, wrap)
     draw_head(canvas, person, wrap)
     if glasses:
-        frames = accessories.roll_glasses(stream(person.seed, 10), person)
-        accessories.draw_glasses(canvas, person, frames)
+        frames = eyewear.roll_glasses(stream(person.seed, 10), person)
+        eyewear.draw_glasses(canvas, person, frames)
     draw_front_hair(canvas, person, worn)
     if worn is not None:
-        accessories.draw_hat(canvas, person, worn)
+        headwear.draw_hat(canvas, person, worn)
     return _finish(canvas, person.seed)
 
 

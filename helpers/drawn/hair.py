@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from . import accessories
+from . import headwear
 from .drawing import (
     darken,
     ellipse,
@@ -75,7 +75,7 @@ def draw_back_hair(canvas, person, hat) -> None:
         bun = ellipse(x + person.pose.yaw * 6, y + head.top + 6, 9, 8) + 0.8 * noise
         coverage = np.maximum(coverage, inside(bun, 1.5))
     if hat is not None:
-        coverage = coverage * accessories.below_hat(hat, canvas, window)
+        coverage = coverage * headwear.below_hat(hat, canvas, window)
     _paint_hair(canvas, person, window, coverage, noise, dark=0.62)
 
 
@@ -130,11 +130,11 @@ def draw_front_hair(canvas, person, hat) -> None:
     if hair.style in ("buzz", "receding"):
         coverage = coverage * (0.72 + 0.25 * noise)
     if hat is not None:
-        coverage = coverage * accessories.below_hat(hat, canvas, window)
+        coverage = coverage * headwear.below_hat(hat, canvas, window)
     # Hair shades the skin that it hangs over.
     shadow = np.clip(0.5 + (opening + 2.2) / 5, 0, 1) * inside(outer, 2) * inside(y - hair.end, 5)
     if hat is not None:
-        shadow = shadow * accessories.below_hat(hat, canvas, window)
+        shadow = shadow * headwear.below_hat(hat, canvas, window)
     if hair.style not in ("buzz", "receding"):
         darken(canvas.image, window, 0.32 * shadow, (0.85, 1, 1))
     near = 1 - 0.38 * np.exp(-np.maximum(opening, 0) / 3.5)
