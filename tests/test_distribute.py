@@ -129,7 +129,7 @@ def values(run):
     """Weights, averages, and what the optimizers remember, each as one vector."""
     networks = [v for model in run.models for v in model.weights]
     averages = [v for model in run.averaged for v in model.weights]
-    slots = [v for optimizer in run.optimizers for v in optimizer.variables]
+    slots = [v for optimizer in run.trainer.optimizers for v in optimizer.variables]
     return [np.concatenate([np.ravel(v.numpy()) for v in g]) for g in (networks, averages, slots)]
 
 

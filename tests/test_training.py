@@ -361,7 +361,7 @@ def test_a_run_starts_with_the_networks_of_another_and_resumes_with_its_own(spli
     ):
         for a, b in zip(model.weights, theirs.weights, strict=True):
             np.testing.assert_array_equal(a.numpy(), b.numpy())
-    assert all(float(np.abs(v.numpy()).max()) == 0 for v in run.optimizers[0].variables[2:])
+    assert all(float(np.abs(v.numpy()).max()) == 0 for v in run.trainer.optimizers[0].variables[2:])
     run.train(steps=1, progress=False)
     assert run.card("add")["start"] == "other"
     again = Run(tmp_path / "run", ours, split, dtype="float32", start=tmp_path / "other")
