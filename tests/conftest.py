@@ -64,6 +64,21 @@ def celeba(tmp_path):
     return write_celeba(tmp_path / "celeba")
 
 
+@pytest.hookimpl(optionalhook=True)  # xdist's: who runs a few tests may do without
+def pytest_xdist_make_scheduler(config, log):
+    """Give the page's tests to one process, as if they were one file: two browsers are slow."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class PageTogether(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            return "tests/web" if file.startswith("tests/web/") else file
+
+    return PageTogether(config, log)
+
+
 # --- The report: course.py test --report -----------------------------------------------------
 
 # How often the report's run tries what others try a few times; a variable that is set wins.

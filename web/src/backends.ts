@@ -4,8 +4,8 @@ import { backend as current, env, ready, setBackend } from "@tensorflow/tfjs-cor
 
 import simdAddress from "../node_modules/@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm-simd.wasm?url";
 import plainAddress from "../node_modules/@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm.wasm?url";
-import type { Backend } from "./engine";
 import { replaceSlowKernels } from "./kernels";
+import type { Backend } from "./tasks";
 
 /**
  * Load a backend and make it the one that computes. Throws where the device has none.

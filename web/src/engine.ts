@@ -1,14 +1,19 @@
 /** The page's end of the worker: start one with the best backend that computes right. */
 
+import type { Check, ModelFiles } from "./formats";
 import type { Inverted } from "./invert";
-import type { Check, ModelFiles } from "./models";
 import { Problem, type ProblemCode } from "./problems";
+import {
+  BACKENDS,
+  type Backend,
+  type Order,
+  type Reply,
+  type Request,
+  type SelfTest,
+  type TaskName,
+  type Tasks,
+} from "./tasks";
 import workerAddress from "./worker?worker&url";
-import type { Order, Reply, Request, SelfTest, TaskName, Tasks } from "./worker";
-
-/** In the order in which they are tried. */
-export const BACKENDS = ["webgpu", "webgl", "wasm", "cpu"] as const;
-export type Backend = (typeof BACKENDS)[number];
 
 export interface Engine {
   backend: Backend;

@@ -20,7 +20,7 @@ import { decide, type Evidence } from "./decide";
 import { detect, measure, type Face } from "./detect";
 import { run } from "./edit";
 import { SIDE } from "./follow";
-import type { Direction } from "./models";
+import type { Direction } from "./formats";
 import type { HintCode } from "./problems";
 import type { Track, Tracker } from "./track";
 

@@ -5,9 +5,9 @@ import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { nextVideoFrame, photoFromAddress, photoFromFile, type Facing } from "./capture";
 import type { Inverted } from "./invert";
 import { asProblem, Problem } from "./problems";
+import type { Order } from "./tasks";
 import { useCamera, type Camera } from "./useCamera";
 import { useModels, type Models } from "./useModels";
-import type { Order } from "./worker";
 
 export interface Shown {
   photo: ImageBitmap;

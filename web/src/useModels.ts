@@ -2,7 +2,8 @@
 
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 
-import { startEngine, type Backend, type Engine } from "./engine";
+import { startEngine, type Engine } from "./engine";
+import type { ModelEntry } from "./formats";
 import type { Mode } from "./invert";
 import {
   fetchChecked,
@@ -11,8 +12,8 @@ import {
   modelsFor,
   modesOf,
   networksOf,
-  type ModelEntry,
 } from "./models";
+import type { Backend } from "./tasks";
 
 export interface Models {
   entries: ModelEntry[];

@@ -5,7 +5,7 @@
  * Each function throws an Error that says what is wrong.
  */
 
-import type { Check, Measured, ModelEntry, ModelFiles } from "./models";
+import type { Check, Measured, ModelEntry, ModelFiles } from "./formats";
 
 type Unknown = Record<string, unknown>;
 

@@ -16,7 +16,7 @@ import {
 } from "../src/align";
 import { addResidual, atStrength, opacity } from "../src/composite";
 
-/** What helpers/alignment.py computes; tests/test_web.py holds it to that. */
+/** What helpers/alignment.py computes; tests/web/test_units.py holds it to that. */
 const fixture: { cases: Case[] } = JSON.parse(
   readFileSync(new URL("alignment.json", import.meta.url), "utf8"),
 );

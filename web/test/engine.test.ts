@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
-import { PATIENCE, startEngine, type Backend, type Wishes } from "../src/engine";
-import type { Check, ModelFiles } from "../src/models";
-import type { Request, TaskName } from "../src/worker";
+import { PATIENCE, startEngine, type Wishes } from "../src/engine";
+import type { Check, ModelFiles } from "../src/formats";
+import type { Backend, Request, TaskName } from "../src/tasks";
 
 const files: ModelFiles = { topology: {}, weightSpecs: [], weights: new ArrayBuffer(0) };
 const check: Check = {

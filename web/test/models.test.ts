@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 
-import { modelsFor, modesOf, networksOf, type ModelEntry, type Role } from "../src/models";
+import type { ModelEntry, Role } from "../src/formats";
+import { modelsFor, modesOf, networksOf } from "../src/models";
 
 const entry = (attribute: string, role: Role, network: string) =>
   ({ attribute, role, network, path: `${attribute}-${role}-${network}` }) as ModelEntry;

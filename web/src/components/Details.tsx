@@ -1,5 +1,5 @@
-import { BACKENDS, type Backend } from "../engine";
 import { PERIOD } from "../follow";
+import { BACKENDS, type Backend } from "../tasks";
 import type { Inverter } from "../useInverter";
 
 const NAMES: Record<Backend, string> = {

@@ -1,0 +1,84 @@
+"""The page's own tests, and that what they compare with is what Python computes."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ALIGNMENT = ROOT / "web" / "test" / "alignment.json"
+
+pytestmark = pytest.mark.slow
+
+FACES = {
+    "a large face, tilted": ([[150, 120], [236, 140], [180, 230]], 128),
+    "a face smaller than the crop": ([[101.5, 90], [118, 91.25], [109, 110]], 128),
+    "a face at the photo's edge": ([[12, 30], [60, 26], [38, 80]], 64),
+}
+
+
+def wave(width, height):
+    """Draw the photo that web/test/align.test.ts draws too."""
+    y, x, c = np.mgrid[:height, :width, :3]
+    return np.floor(127.5 + 100 * np.sin(x / 9 + c) * np.cos(y / 11)).astype(np.uint8)
+
+
+def alignment_cases():
+    """Return what helpers/alignment.py gives for a few faces, as the page's own tests read it."""
+    from helpers import alignment
+
+    cases = []
+    for name, (landmarks, size) in FACES.items():
+        photo = wave(400, 300)
+        transform = alignment.similarity(landmarks, size)
+        y, x, c = np.mgrid[:size, :size, :3]
+        residual = 0.4 * np.sin(x * 12 / size + c) * np.cos(y * 9 / size)
+        crop = alignment.crop_face(photo, transform, size)
+        pasted = alignment.paste_residual(photo, residual.astype(np.float32), transform)
+        share = 0.5 + 0.5 * np.sin(x * 7 / size) * np.cos(y * 5 / size)
+        paint = (share * (0.3 - (crop / 127.5 - 1))).astype(np.float32)
+        painted = alignment.paste_residual(photo, paint, transform, crop)
+
+        def pixels(image, step):  # x, y, red, green, blue
+            height, width = image.shape[:2]
+            places = [(x, y) for y in range(1, height, step) for x in range(2, width, step)]
+            return [[x, y, *image[y, x].tolist()] for x, y in places]
+
+        cases.append(
+            {
+                "name": name,
+                "photo": {"width": 400, "height": 300},
+                "landmarks": landmarks,
+                "size": size,
+                "transform": transform.ravel().round(6).tolist(),
+                "crop": pixels(crop, 17),
+                "pasted": pixels(pasted, 29),
+                "painted": pixels(painted, 31),
+            }
+        )
+    return {"cases": cases}
+
+
+def test_the_types_and_the_pages_own_tests(page_folder):
+    """`npm test`: the TypeScript compiler, then vitest. The build has installed both."""
+    from tooling.page import find_node
+
+    done = find_node().run("test", cwd=ROOT / "web")
+    assert done.returncode == 0, done.stdout
+
+
+def test_alignment_fixture_is_what_python_computes():
+    """The page's unit tests compare with this file, so page and Python can't drift apart."""
+    stored, now = json.loads(ALIGNMENT.read_text()), alignment_cases()
+    assert [case["name"] for case in stored["cases"]] == list(FACES)
+    for old, new in zip(stored["cases"], now["cases"], strict=True):
+        np.testing.assert_allclose(old["transform"], new["transform"], atol=1e-5)
+        for part in ("crop", "pasted", "painted"):
+            np.testing.assert_allclose(old[part], new[part], atol=1)
+
+
+if __name__ == "__main__":  # after a change in helpers/alignment.py: python tests/web/test_units.py
+    sys.path.insert(0, str(ROOT))
+    ALIGNMENT.write_text(json.dumps(alignment_cases(), separators=(",", ":")) + "\n")

@@ -1,0 +1,58 @@
+/** What the files of a model say, once they have been looked through. */
+
+export type Direction = "add" | "remove";
+/** What a model is for: to edit in one direction, or to tell whether the attribute is there. */
+export type Role = Direction | "tell";
+
+/** A model and an attribute that it serves, from models/manifest.json. */
+export interface ModelEntry {
+  attribute: string;
+  role: Role;
+  /** Of model.json, relative to the manifest. */
+  path: string;
+  /** Side of the face crop in pixels. */
+  size: number;
+  /** How many numbers it gives, and in a classifier's which is the attribute's. */
+  outputs: number;
+  column: number;
+  /** Of a classifier: how often it was right on held-out photos, 0 to 1. */
+  accuracy?: number;
+  /** What one may choose of what it draws, each by a number from -1 to 1; often nothing. */
+  styles: string[];
+  /** Bytes of weights. */
+  bytes: number;
+  parameters: number;
+  network: string;
+  /** What it was trained on, and on what terms the weights may be used. */
+  data: string;
+  licence: string;
+  /** What a generator's edits of held-out photos were measured to be, if they were. */
+  measured?: Measured;
+}
+
+export interface Measured {
+  /** Photos. */
+  count: number;
+  /** Shares that a judge calls changed, and a face embedding the same person, 0 to 1. */
+  flips: number;
+  same_person: number;
+  /** What changes outside the attribute's region, and by how much that brightens: levels of 255. */
+  outside: number;
+  brightness: number;
+}
+
+/** A TensorFlow.js graph model as it was downloaded. */
+export interface ModelFiles {
+  topology: object;
+  weightSpecs: { name: string; shape: number[]; dtype: string }[];
+  weights: ArrayBuffer;
+}
+
+/** A face crop and the output that Keras computed for it when the model was exported. */
+export interface Check {
+  size: number;
+  crop: Float32Array;
+  style: number[];
+  output: Float32Array;
+  tolerance: number;
+}
