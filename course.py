@@ -82,7 +82,7 @@ def main(argv):
         fast = ["-m", "not slow"] if "--fast" in rest else []
         more = [r for r in rest if r not in ("--fast", "--colab")]
         if "--colab" in rest:  # minutes, and 3 GB of its own: no part of the others
-            more = ["tests/colab.py", "--capture=no"] + more
+            more = ["tests/tooling/colab.py", "--capture=no"] + more
         # All of them two files at a time; of a few, the second process would only start.
         two = [] if set(more) - {"--report"} else ["-n", "2", "--dist", "loadfile"]
         return hand_over([python, "-m", "pytest"] + fast + two + more)

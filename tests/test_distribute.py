@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import write_celeba
+from made_up import write_celeba
 
 from helpers import checkpoints, datasets, distribute, metrics, pairing, runs, training
 from helpers.profiles import ROOT

@@ -4,7 +4,7 @@ import shutil
 import zipfile
 
 import pytest
-from conftest import write_celeba
+from made_up import write_celeba
 from PIL import Image
 
 from helpers import datasets, pixels

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 import scipy.linalg
-from conftest import write_celeba
+from made_up import write_celeba
 from PIL import Image, ImageFilter
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from typer.testing import CliRunner

@@ -22,14 +22,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import write_celeba
+from made_up import write_celeba
 from PIL import Image
 
 from helpers import datasets, pairing, pixels
 from helpers.errors import CourseError, DataError
 
 INPUTS = int(os.environ.get("SURVIVAL_INPUTS", "300"))
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, which the course mutes
 
 

@@ -18,7 +18,7 @@ import time
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import write_celeba
+from made_up import write_celeba
 from PIL import Image
 
 from helpers import datasets, export, networks, pairing, pixels, runs, training, weight_files

@@ -16,7 +16,7 @@ import pytest
 
 import course
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".venv-colab"
 LIST = ROOT / "tests" / "colab-requirements.txt"
 MINOR = 13  # of Colab's Python

@@ -21,7 +21,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 OWN_COMMANDS = {"test", "install", "lock", "address"}
 posix_only = pytest.mark.skipif(os.name == "nt", reason="the stand-ins are shell scripts")
@@ -152,7 +152,7 @@ def test_test_hands_over_to_pytest(course, monkeypatch):
     course.main(["test", "--fast", "--report"])
     course.main(["test", "--colab", "-x"])
     one_by_one, all_of_them, colab = (command[3:] for command in handed)
-    assert colab == ["tests/colab.py", "--capture=no", "-x"] and (ROOT / colab[0]).is_file()
+    assert colab == ["tests/tooling/colab.py", "--capture=no", "-x"] and (ROOT / colab[0]).is_file()
     assert one_by_one == ["-m", "not slow", "-k", "x"]
     assert all_of_them == ["-m", "not slow", "-n", "2", "--dist", "loadfile", "--report"]
     assert all(command[:3] == ["python", "-m", "pytest"] for command in handed)

@@ -138,7 +138,7 @@ def test_the_real_lists_are_understood():
 
 
 def test_colab_py_needs_the_standard_library_only():
-    code = f"import sys; sys.path.insert(0, {str(colab.ROOT / 'helpers')!r}); import colab"
+    code = f"import sys; sys.path.insert(0, {str(colab.ROOT / 'tooling')!r}); import colab"
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

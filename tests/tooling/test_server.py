@@ -17,7 +17,7 @@ import pytest
 from helpers.errors import CourseError
 from tooling import page, server
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 REQUESTS = int(os.environ.get("SURVIVAL_REQUESTS", "300"))
 
 
