@@ -176,7 +176,7 @@ REFUSED_CALLS = {"load_model", "model_from_json", "read_pickle", "unpack_archive
 
 def code_of_the_course():
     """Yield (where, code): every module, and every cell of every notebook."""
-    for path in [ROOT / "course.py", *sorted((ROOT / "helpers").glob("*.py"))]:
+    for path in [ROOT / "course.py", *sorted((ROOT / "helpers").rglob("*.py"))]:
         yield path.relative_to(ROOT).as_posix(), path.read_text("utf-8")
     for path in sorted((ROOT / "notebooks").rglob("*.ipynb")):
         for cell in nbformat.read(path, as_version=4).cells:
