@@ -37,7 +37,7 @@ def measure(settings: turns.Settings, images: int = 1024) -> dict:
         folder = Path(name)
         split = datasets.open_split(_draw_photos(folder) if drawn else settings.source, "glasses")
         return {
-            "photos": f"{'drawn faces as JPEG' if drawn else split.origin}",
+            "photos": "drawn faces as JPEG" if drawn else split.origin,
             **_reading(split, settings, images),
             "drawn_per_second": _drawing(folder, settings),
         }
@@ -69,23 +69,22 @@ def _reading(split: datasets.Split, settings: turns.Settings, images: int) -> di
         "stream": _drain(iter(datasets.pair_stream(split, size, batch)), batches),
         "one thread": turns.seconds(one_thread),
     }
-    missing = {}
+    result: dict = {}
     try:
         peer = turns.optional(*turns.PYTORCH)
         for name, resampling in FILTERS.items():
             loader = peer.photo_loader(paths, size, 2 * batch, resampling)
             contestants[name] = _drain(iter(loader), batches)
     except turns.Missing as error:
-        missing = {"pytorch": str(error)}
+        result["pytorch"] = str(error)
     for run in contestants.values():
         run()
     samples = turns.take_turns(contestants, settings.rounds, "reading")
     ratios = {n: turns.ratio(samples[n], samples["stream"]) for n in samples if n != "stream"}
-    return {
+    return result | {
         "images_per_second": {name: turns.rate(taken, count) for name, taken in samples.items()},
         "ratio_to_one_thread": ratios.pop("one thread"),
         "ratio_to_pytorch": ratios or None,
-        **missing,
     }
 
 
@@ -123,10 +122,6 @@ def show(result: dict) -> str:
         for name, figure in result[key].items()
     ]
     ratios = {"one thread": result["ratio_to_one_thread"], **(result["ratio_to_pytorch"] or {})}
-    return "\n".join(
-        [
-            turns.table(f"Images a second ({result['photos']})", ["", "images/s"], rows),
-            *(f"The stream: {turns.spread(r)} times the speed of {n}." for n, r in ratios.items()),
-            *([result["pytorch"]] if "pytorch" in result else []),
-        ]
-    )
+    lines = [turns.table(f"Images a second ({result['photos']})", ["", "images/s"], rows)]
+    lines += [f"The stream: {turns.spread(r)} times the speed of {n}." for n, r in ratios.items()]
+    return "\n".join([*lines, *([result["pytorch"]] if "pytorch" in result else [])])

@@ -19,7 +19,6 @@ from ..datasets import square_crop
 from ..networks import GENERATED, LEAK, REAL_WITH, REAL_WITHOUT
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-NORMS = ("group", "instance")
 PHI = 8  # the scaling, two blocks of three, and the third convolution give the discriminator's phi
 
 
@@ -98,9 +97,8 @@ class PaperStep:
         return {name: value.detach() for name, value in terms.items()}
 
     def _discriminator_terms(self, images, residuals):
-        without, with_ = images
-        added, removed = (a + b.detach() for a, b in zip(images, residuals, strict=True))
-        logits, _ = self.networks[2](torch.cat([with_, without, added, removed]))
+        edited = [image + each.detach() for image, each in zip(images, residuals, strict=True)]
+        logits, _ = self.networks[2](torch.cat([*reversed(images), *edited]))
         targets = (REAL_WITH, REAL_WITHOUT, GENERATED, GENERATED)
         parts = zip(logits.chunk(4), targets, strict=True)
         return {"discriminator": sum(_entropy(part, target) for part, target in parts)}

@@ -27,7 +27,6 @@ from . import turns
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 READY = "() => ['ready', 'problem'].includes(document.querySelector('main')?.dataset.state)"
-STAGES = ("detect", "align", "edit", "composite")
 BESIDE = ROOT / "web" / "bench"  # the other runtimes, and a page for them
 CLOSE = 1e-4  # how far another runtime's residual may be from Keras', whose largest counts as 1
 FIRST = 3  # frames of each turn that do not count
@@ -100,11 +99,10 @@ def measure(
     whole = {mode: [turn["all"] for turn in taken[mode]] for mode in MODES}
     for name in contestants:
         others[name]["milliseconds"] = turns.summary(taken[name])
-    package = json.loads((BESIDE / "package.json").read_text("utf-8"))
     return {
         "backend": "wasm, one thread",
         "browser": f"Chromium {version}",
-        "versions": package["dependencies"],
+        "versions": json.loads((BESIDE / "package.json").read_text("utf-8"))["dependencies"],
         "milliseconds": {
             mode: {p: turns.summary([turn[p] for turn in taken[mode]]) for p in taken[mode][0]}
             for mode in MODES
@@ -144,8 +142,7 @@ def _load_runtimes(browser, address: str, frames: int) -> tuple[dict, dict[str, 
     """
     converters = {"onnxruntime-web": to_onnx, "LiteRT.js": to_tflite}
     try:
-        say = functools.partial(print, file=sys.stderr)
-        install(find_node(), BESIDE, "the runtimes to compare with", say)
+        install(find_node(), BESIDE, "the runtimes to compare with")
     except PageError as error:
         return {name: {"missing": str(error)} for name in converters}, {}
     from playwright.sync_api import Error
