@@ -454,14 +454,6 @@ def accuracies(
     }
 
 
-# --- weights on disk ------------------------------------------------------------------------
-
-
-def save(path: Path, model: keras.Model, card: dict) -> None:
-    """Write the weights as float16 with their card, in the format of the generators' files."""
-    weight_files.save_generator(path, model, card)
-
-
 def load(path: Path) -> tuple[keras.Model, dict]:
     """Load a classifier and its card.
 
@@ -495,7 +487,8 @@ def train_judges(data: str | Path, out: Path) -> None:
     split = datasets.open_split(data, FOCUS[0])
     for name, options in JUDGES.items():
         model, card = train(split, **options)
-        save(out / f"{name}.npz", model, {**card, **held_out_score(model, split)})
+        card |= held_out_score(model, split)
+        weight_files.save_generator(out / f"{name}.npz", model, card)
 
 
 def held_out_score(model: keras.Model, split: Split) -> dict:

@@ -575,7 +575,7 @@ def test_classifier_learns_from_the_training_part_only(folders, tmp_path, monkey
     assert classifier.accuracies(model, split, held_out)["Eyeglasses"] >= 0.9
 
     path = tmp_path / "judge.npz"
-    classifier.save(path, model, card)
+    weight_files.save_generator(path, model, card)
     again, card_again = classifier.load(path)
     assert card_again == card
     # In the words of the generators' cards.
@@ -649,7 +649,7 @@ def test_evaluate_command(folders, weights, tmp_path, monkeypatch):
     judge = tmp_path / "judge.npz"
     model = classifier.plain_classifier(SIZE, 1, 4)
     card = {"network": "plain", "size": SIZE, "width": 4, "columns": ["Eyeglasses"]}
-    classifier.save(judge, model, {**card, "train_images": 48})
+    weight_files.save_generator(judge, model, {**card, "train_images": 48})
     out = tmp_path / "out"
     arguments = ["evaluate", "--attribute", "glasses", "--data", str(folders)]
     arguments += ["--weights", str(weights), "--out", str(out), "--classifier", str(judge)]
@@ -701,7 +701,7 @@ def _no_dlib():
 def test_judge_must_know_the_attribute(folders, tmp_path):
     path = tmp_path / "judge.npz"
     card = {"network": "plain", "size": SIZE, "width": 4, "columns": ["Wearing_Hat"]}
-    classifier.save(path, classifier.plain_classifier(SIZE, 1, 4), card)
+    weight_files.save_generator(path, classifier.plain_classifier(SIZE, 1, 4), card)
     split = datasets.open_split(folders, "Eyeglasses")
     with pytest.raises(classifier.ClassifierError, match="not trained on Eyeglasses"):
         judges.find_judges(split, SIZE, tmp_path, [path])
