@@ -25,6 +25,7 @@ from helpers import (
     training,
     weight_files,
 )
+from helpers.celeba import read_attributes
 from helpers.drawn import dressing
 from helpers.errors import TrainingError
 
@@ -467,7 +468,7 @@ def test_every_held_out_photo_has_its_groups(celeba):
     report = evaluation.measure(
         (generator(same), generator(same)), split, SIZE, [JUDGE], faces=False, cache=None
     )
-    table = celeba.read_attributes(celeba / "list_attr_celeba.txt")
+    table = read_attributes(celeba / "list_attr_celeba.txt")
     assert "Male" in table.columns
     for direction in training.DIRECTIONS:
         side = report["held_out"][reports.SOURCE_SIDE[direction]]
@@ -534,7 +535,7 @@ def test_identity_notices_swapped_faces():
 
 def test_labels_of_celeba(celeba):
     split = datasets.open_split(celeba, "Eyeglasses")
-    table = celeba.read_attributes(celeba / "list_attr_celeba.txt")
+    table = read_attributes(celeba / "list_attr_celeba.txt")
     train, held_out = classifier.label(split), classifier.held_out(split)
     assert train.columns == table.columns
     assert not {i.name for i in train.items} & {i.name for i in held_out.items}
