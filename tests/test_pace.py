@@ -53,9 +53,9 @@ def test_the_work_is_done_and_takes_a_time():
 
 
 def test_what_a_run_will_take(monkeypatch):
-    every = notebooks.find_notebooks([])
+    every = {path.name[:2]: notebooks.told_seconds(path) for path in notebooks.find_notebooks([])}
+    assert len(every) == 13 and None not in every.values()
     alone, both = (notebooks.expected_seconds(every, jobs, 1) for jobs in (1, 2))
     assert 240 < both < alone < 900
     assert notebooks.expected_seconds(every, 2, 3) < 3 * both  # 08 takes fewer steps
-    first = notebooks.find_notebooks(["00"])
-    assert notebooks.expected_seconds(first, 2, 4) == 4 * 15 / notebooks.SIDE_BY_SIDE
+    assert notebooks.expected_seconds({"00": 13}, 2, 4) == 4 * 13 / notebooks.SIDE_BY_SIDE

@@ -59,8 +59,9 @@ def run_notebooks(profile: str, only: list[str], out: Path, jobs: int = 2) -> bo
     cells = sum(
         sum(c.cell_type == "code" for c in nbformat.read(p, as_version=4).cells) for p in paths
     )
-    if profile == "quick":
-        minutes = max(1, round(expected_seconds(paths, jobs, pace(CACHE)) / 60))
+    told = {path.name[:2]: found for path in paths if (found := told_seconds(path))}
+    if profile == "quick" and told:
+        minutes = max(1, round(expected_seconds(told, jobs, pace(CACHE)) / 60))
         print(f"About {counted(minutes, 'minute')} on this machine.")
     with tqdm(total=cells, unit="cell", desc="course") as bar:
         if not asyncio.run(_run_all(paths, out, bar, jobs)):
@@ -69,18 +70,23 @@ def run_notebooks(profile: str, only: list[str], out: Path, jobs: int = 2) -> bo
     return True
 
 
-def expected_seconds(paths: list[Path], jobs: int, pace: float) -> float:
-    """Return about how long notebooks take in quick, by the *Time* that each tells.
+def told_seconds(path: Path) -> float | None:
+    """Return the *Time* that a notebook's first cell tells, in seconds, if it does."""
+    found = TIME.search(nbformat.read(path, as_version=4).cells[0].source)
+    return found and float(found[1])
+
+
+def expected_seconds(told: dict[str, float], jobs: int, pace: float) -> float:
+    """Return about how long notebooks take in quick.
 
     Parameters
     ----------
+    told : dict
+        By their numbers, the seconds that each tells.
     pace : float
         How many times as long a step takes here as where those times were measured.
     """
-    seconds = {}
-    for path in paths:
-        opening = nbformat.read(path, as_version=4).cells[0].source
-        seconds[path.name[:2]] = pace * float(TIME.search(opening)[1])
+    seconds = {number: pace * time for number, time in told.items()}
     if "08" in seconds:
         seconds["08"] *= fitted(1200, 400, pace) / 1200
     # Side by side they share the cores; the longest, and what it waits for, may be what is left.
