@@ -55,6 +55,10 @@ QUESTIONS = [
     ("kid", "", "KID on {} features", ".4f"),
     ("kid_alike", "", "the same, beside people who are alike", ".4f"),
     ("score", "", "Inception Score, {}", ".3f"),
+    ("told_from_real", "Can it be told from a photo?", "AUC of a fresh classifier; 0.5: no", ".3f"),
+    ("found", "What does the user get?", "face found on the photo at {}", ".1%"),
+    ("recut", "", "at {}: change from the crop's edit in the region, of 255", ".2f"),
+    ("flip_recut", "", "at {}: called flipped by the first judge", ".1%"),
     ("cycle_psnr", "Is it consistent?", "cycle PSNR, dB", ".2f"),
     ("cycle_ssim", "", "cycle SSIM", ".4f"),
     ("truth_error", "Is it right?", "error to the truth, of doing nothing's", ".1%"),
@@ -139,7 +143,8 @@ def markdown(report: dict) -> str:
             lines += ["", groups]
         lines += [
             "",
-            f"Pictures: {', '.join(f'{direction}/{n}.png' for n in ('random', 'best', 'worst'))}.",
+            f"Pictures: {', '.join(f'{direction}/{n}.png' for n in ('random', 'best', 'worst'))}; "
+            "all edits, worst first: sheet.html.",
         ]
     if report["unreadable"]:
         lines += ["", f"## {counted(len(report['unreadable']), 'photo')} could not be read", ""]

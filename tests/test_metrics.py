@@ -299,7 +299,7 @@ def test_the_first_traits_weigh_most_and_nobody_is_chosen_twice():
     traits = np.array([[1, 0], [1, 1], [0, 1], [0, 0]], bool)
     wanted = np.array([[0, 1], [0, 1], [0, 1], [1, 1]], bool)
     for seed in range(5):
-        chosen = metrics._alike(traits, wanted, np.random.default_rng(seed)).tolist()
+        chosen = metrics.alike(traits, wanted, np.random.default_rng(seed)).tolist()
         # The same; the same in the first; then only others are left, of whom one is wanted later.
         assert chosen[:2] == [2, 3] and sorted(chosen) == [0, 1, 2, 3]
 
