@@ -160,7 +160,7 @@ def run_direction(
             for name, values in row.items():
                 rows[name].append(values)
             if galleries is not None:
-                _offer(galleries, chosen, before, after, logits[0], rng)
+                reports.offer(galleries, chosen, before, after, logits[0], rng)
             if kept is not None:
                 _keep(kept, chosen, before, after, logits[0][1], out)
             bar.update(len(chosen))
@@ -216,21 +216,6 @@ def _keep(kept, items, before, after, certainty, out) -> None:
     taken = kept.offer(items, before, after, certainty)
     if out is not None:
         sheets.draw(out, kept, first, before[taken], after[taken])
-
-
-def _offer(galleries, items, before, after, certainty, rng) -> None:
-    residual = pixels.to_bytes((after.astype(np.float32) - before) / 127.5)
-    for i, item in enumerate(items):
-        was, now = (1 / (1 + np.exp(-float(c[i]))) for c in certainty)
-        name = item.stem if isinstance(item, Path) else str(item.seed)
-        caption = f"{name}: {was:.2f} to {now:.2f}"
-        pictures = (before[i], after[i], residual[i])
-        for gallery, key in (
-            ("random", rng.random()),
-            ("best", float(certainty[1][i])),
-            ("worst", -float(certainty[1][i])),
-        ):
-            galleries[gallery].offer(key, caption, pictures)
 
 
 def measure(
@@ -324,8 +309,16 @@ def measure(
             )
     more, told = {d: {} for d in DIRECTIONS}, {}
     if closely:
-        told = _tell(more, passes, kept, judges[0], size, seed, progress)
-        _follow(more, generators, split, items, size, judges[0], seed, progress, notes)
+        traits = {d: passes[d].rows.get("traits") for d in DIRECTIONS}
+        look = look_closely(judges[0])
+        more, told = telling.told_from_real(kept, traits, size, look, seed, progress=progress)
+        for direction, generator in zip(DIRECTIONS, generators, strict=True):
+            chosen = items[reports.SOURCE_SIDE[direction]]
+            more[direction] |= whole_path.measure(
+                direction, generator, split, chosen, size, judges[0], seed=seed, progress=progress
+            )
+        if split.source == DRAWN:
+            notes.append(whole_path.OF_DRAWN)
     report = {
         "attribute": split.attribute,
         "data": DRAWN if split.source == DRAWN else Path(split.source).name,
@@ -343,33 +336,6 @@ def measure(
         _write(report, pictures, out)
         sheets.write(out, split.attribute, kept, told)
     return report
-
-
-def _tell(more, passes, kept, judge, size, seed, progress) -> dict[str, np.ndarray | None]:
-    """Note how well each direction's edits are told from photos; return how surely each is."""
-    told, look = {}, look_closely(judge)
-    traits = {
-        d: passes[d].rows["traits"][kept[d].rows] for d in DIRECTIONS if "traits" in passes[d].rows
-    }
-    for here, there in zip(
-        DIRECTIONS, tqdm(DIRECTIONS[::-1], "telling from real", disable=not progress), strict=True
-    ):
-        known = (traits[here], traits[there]) if traits else None
-        found, told[here] = telling.told_from_real(kept[here], kept[there], known, size, look, seed)
-        more[here] |= found
-    return told
-
-
-def _follow(more, generators, split, items, size, judge, seed, progress, notes) -> None:
-    """Note what comes of some photos on the whole path of `invert`."""
-    if split.source == DRAWN:
-        notes.append(whole_path.OF_DRAWN)
-        return
-    for direction, generator in zip(DIRECTIONS, generators, strict=True):
-        photos = whole_path.choose(items[reports.SOURCE_SIDE[direction]], seed=seed)
-        more[direction] |= whole_path.measure(
-            direction, generator, split, photos, size, judge, progress=progress
-        )
 
 
 def _choose(split, parts, count, seed) -> tuple[dict[str, list[Item]], list[str]]:

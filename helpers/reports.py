@@ -1,13 +1,13 @@
 """What `evaluation` found, as tables of Markdown and as sheets of pictures (notebook 07)."""
 
 import heapq
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from . import (
-    pairing,
-)
+from . import pairing, pixels
+from .datasets import Item
 from .errors import counted
 from .training import DIRECTIONS
 
@@ -42,6 +42,37 @@ class Gallery:
                 shown.append(np.asarray(enlarged))
             columns.append(np.concatenate(shown))
         return np.concatenate(columns, axis=1)
+
+
+def offer(
+    galleries: dict[str, Gallery],
+    items: list[Item],
+    before: np.ndarray,
+    after: np.ndarray,
+    certainty: list[np.ndarray],
+    rng: np.random.Generator,
+) -> None:
+    """Offer a batch to the galleries "random", "best" and "worst".
+
+    Parameters
+    ----------
+    before, after : np.ndarray
+        uint8 (n, size, size, 3).
+    certainty : list of np.ndarray
+        A judge's logits of the target, (n,) before and (n,) after.
+    """
+    residual = pixels.to_bytes((after.astype(np.float32) - before) / 127.5)
+    for i, item in enumerate(items):
+        was, now = (1 / (1 + np.exp(-float(c[i]))) for c in certainty)
+        name = item.stem if isinstance(item, Path) else str(item.seed)
+        caption = f"{name}: {was:.2f} to {now:.2f}"
+        pictures = (before[i], after[i], residual[i])
+        for gallery, key in (
+            ("random", rng.random()),
+            ("best", float(certainty[1][i])),
+            ("worst", -float(certainty[1][i])),
+        ):
+            galleries[gallery].offer(key, caption, pictures)
 
 
 QUESTIONS = [

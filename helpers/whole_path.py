@@ -6,7 +6,6 @@ laid beside the crop's own edit. Met in notebook 07.
 """
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -14,7 +13,7 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from . import alignment, inverter, metrics, pixels
-from .datasets import Item, Split
+from .datasets import DRAWN, Item, Split
 from .judges import Judge, judge_images
 from .summary import entry
 
@@ -35,28 +34,24 @@ class _Network:
         return tf.convert_to_tensor(self.generator(np.asarray(images)))
 
 
-def choose(items: list[Item], count: int = COUNT, seed: int = 0) -> list[Item]:
-    """Return up to `count` photos, by the seed."""
-    order = np.random.default_rng([seed, 3]).permutation(len(items))[:count]
-    return [items[place] for place in sorted(order)]
-
-
 def measure(
     direction: str,
     generator: Generator,
     split: Split,
-    photos: list[Path],
+    items: list[Item],
     size: int,
     judge: Judge,
     *,
+    count: int = COUNT,
+    seed: int = 0,
     progress: bool = True,
 ) -> dict[str, dict]:
     """Follow photos through the whole path at each of `SIZES`; return the report's entries.
 
     Parameters
     ----------
-    photos : list of Path
-        From `choose`.
+    items : list of Item
+        Of which up to `count` are followed, by the seed.
     size : int
         Side of the generator's crop.
     judge : Judge
@@ -69,7 +64,12 @@ def measure(
         ``recut/2x``, the mean absolute difference inside the region between the result, cut out
         again, and the crop's own edit, in grey levels of 255; ``flip_recut/2x``, of how many of
         the results the attribute flipped, beside the aligned crop's edits of the same photos.
+        Nothing of drawn faces.
     """
+    if split.source == DRAWN:
+        return {}
+    order = np.random.default_rng([seed, 3]).permutation(len(items))[:count]
+    photos = [items[place] for place in sorted(order)]
     sign = 1 if direction == "add" else -1
     region = metrics.region_mask(split.attribute, size)
     region = np.ones((size, size), np.float32) if region is None else region

@@ -101,7 +101,7 @@ def folders(tmp_path):
     return tmp_path / "data"
 
 
-def run(data, add, remove, out=None, **options):
+def run(data, add, remove, out=None, *, closely=False, **options):
     split = datasets.open_split(data, "Eyeglasses")
     return evaluation.measure(
         (generator(add), generator(remove)),
@@ -110,6 +110,7 @@ def run(data, add, remove, out=None, **options):
         [JUDGE],
         out,
         faces=False,
+        closely=closely,
         cache=None,
         progress=False,
         **options,
@@ -411,7 +412,7 @@ def test_drawn_report_knows_the_truth():
         return np.stack([answers[i.tobytes()] for i in images])
 
     options = {"parts": ("test",), "faces": False, "cache": None, "progress": False}
-    options["count"] = 6
+    options.update(count=6, closely=False)
     for edit, error, iou in ((oracle, 0, 1), (same, 1, 0)):
         pair = (generator(edit), generator(edit))
         report = evaluation.measure(pair, split, SIZE, [JUDGE], **options)
@@ -465,7 +466,13 @@ def test_groups_are_measured_apart():
 def test_every_held_out_photo_has_its_groups(celeba):
     split = datasets.open_split(celeba, "Eyeglasses")
     report = evaluation.measure(
-        (generator(same), generator(same)), split, SIZE, [JUDGE], faces=False, cache=None
+        (generator(same), generator(same)),
+        split,
+        SIZE,
+        [JUDGE],
+        faces=False,
+        closely=False,
+        cache=None,
     )
     table = celeba.read_attributes(celeba / "list_attr_celeba.txt")
     assert "Male" in table.columns
@@ -478,7 +485,13 @@ def test_every_held_out_photo_has_its_groups(celeba):
 def test_where_the_data_says_who_is_alike_the_kid_counts_that_too(tmp_path):
     split = datasets.open_split(write_celeba(tmp_path / "celeba", 160), "Eyeglasses")
     report = evaluation.measure(
-        (generator(same), generator(same)), split, SIZE, [JUDGE], faces=False, cache=None
+        (generator(same), generator(same)),
+        split,
+        SIZE,
+        [JUDGE],
+        faces=False,
+        closely=False,
+        cache=None,
     )
     for direction in training.DIRECTIONS:
         measures = report["directions"][direction]
