@@ -26,8 +26,8 @@ class Reader(HTMLParser):
         return [attributes for name, attributes in self.attributes if name == tag]
 
 
-def album(folder, direction="add", count=len(NAMES)):
-    items = [folder / name for name in NAMES[:count]]
+def album(folder, direction="add"):
+    count, items = len(NAMES), [folder / name for name in NAMES]
     split = datasets.Split("Eyeglasses", str(folder), {})
     kept = telling.keep(direction, split, items)
     rng = np.random.default_rng(0)

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from made_up import write_celeba
 
-from helpers import classifier, datasets, judges, telling
+from helpers import classifier, datasets, inverter, judges, telling
 
 SIZE = 64
-PLAIN = classifier.plain_classifier(SIZE, 1, 8)
-LOOK = judges.look_closely(judges.Judge("a", PLAIN, {"network": "plain"}, 0))
+LOOK = judges.look_closely(
+    judges.Judge("a", *classifier.load(inverter.WEIGHTS / "classifier-a.npz"), 0)
+)
 
 
 def scores(values, folds=None, people=None):
@@ -20,7 +21,7 @@ def scores(values, folds=None, people=None):
 def faces(count, seed=0):
     """Soft colour fields, uint8, cut to the region of glasses."""
     rng = np.random.default_rng(seed)
-    coarse = rng.uniform(90, 220, (count, 5, 5, 3)).repeat(13, axis=1).repeat(13, axis=2)
+    coarse = rng.uniform(140, 220, (count, 5, 5, 3)).repeat(13, axis=1).repeat(13, axis=2)
     images = coarse[:, :SIZE, :SIZE] + rng.normal(0, 8, (count, SIZE, SIZE, 3))
     rows, columns = telling.window("glasses", SIZE)
     return np.clip(images, 0, 255).astype(np.uint8)[:, rows, columns]
@@ -106,8 +107,11 @@ def test_photos_can_not_be_told_from_themselves():
     same = (photos, np.arange(40))
     estimate, found = telling.tell(same, same, side=SIZE, look=LOOK)
     assert estimate.value == pytest.approx(0.5) and found.values.shape == (40,)
-    others = telling.tell(same, (faces(40, 1), np.arange(40, 80)), side=SIZE, look=LOOK)[0]
-    assert others.low < 0.5 < others.high and 0.3 < others.value < 0.7
+    others = [
+        telling.tell(same, (faces(40, seed), np.arange(40, 80)), side=SIZE, look=LOOK)[0].value
+        for seed in (1, 2, 3, 4)
+    ]
+    assert 0.4 < np.mean(others) < 0.6
 
 
 def test_a_gray_square_is_always_told():
