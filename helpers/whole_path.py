@@ -17,7 +17,7 @@ from .datasets import DRAWN, Item, Split
 from .judges import Judge, judge_images
 from .summary import entry
 
-COUNT = 64  # photos a direction
+COUNT = 64  # photos a direction: two seconds each
 SIZES = (1, 2, 4)  # times as large as the photo is
 LARGEST = 6000  # px: a photo whose longer side would be more is not enlarged so far
 OF_DRAWN = "The whole path of invert was not measured: drawn faces are crops, not photos."
@@ -42,7 +42,7 @@ def measure(
     size: int,
     judge: Judge,
     *,
-    count: int = COUNT,
+    count: int | None = None,
     seed: int = 0,
     progress: bool = True,
 ) -> dict[str, dict]:
@@ -51,7 +51,7 @@ def measure(
     Parameters
     ----------
     items : list of Item
-        Of which up to `count` are followed, by the seed.
+        Of which up to `count` (else `COUNT`) are followed, by the seed.
     size : int
         Side of the generator's crop.
     judge : Judge
@@ -68,7 +68,7 @@ def measure(
     """
     if split.source == DRAWN:
         return {}
-    order = np.random.default_rng([seed, 3]).permutation(len(items))[:count]
+    order = np.random.default_rng([seed, 3]).permutation(len(items))[: count or COUNT]
     photos = [items[place] for place in sorted(order)]
     sign = 1 if direction == "add" else -1
     region = metrics.region_mask(split.attribute, size)
@@ -81,10 +81,14 @@ def measure(
                 photo = pixels.open_photo(path)
             except (OSError, ValueError) as error:
                 split.skip(path, error)
-                photo = None
-            for times in SIZES if photo else ():
+                bar.update()
+                continue
+            crop = pixels.face_crop(photo, size)
+            alone = _flipped(_edited(crop, network(pixels.to_unit(crop[None]))[0]), judge, sign)
+            for times in SIZES:
                 if times == 1 or times * max(photo.size) <= LARGEST:
-                    rows[times].append(_follow(photo, times, network, region, judge, sign))
+                    followed = _follow(photo, times, network, region, judge, sign)
+                    rows[times].append((*followed, alone))
             bar.update()
     return {
         name: estimate
@@ -95,34 +99,32 @@ def measure(
 
 
 def _follow(photo, times, network, region, judge, sign) -> tuple[float, ...]:
-    """Return how far one result is from the crop's edit, how far the edit is from the photo, and
-    whether result and aligned crop flipped; NaN for the first three without a face.
+    """Return how far one result is from the crop's edit, how far that edit is from the crop, and
+    whether the result flipped; NaN without a face.
     """
-    size = len(region)
-    alone = _edited(pixels.face_crop(photo, size), network)
     large = photo.resize([times * side for side in photo.size], Image.Resampling.LANCZOS)
     large = np.asarray(photo if times == 1 else large)
     inverted = inverter.invert_photo(large, network)
     if not inverted.crops:
-        return np.nan, np.nan, np.nan, _flipped(alone, judge, sign)
+        return np.nan, np.nan, np.nan
     # Of several faces, the one in the middle: the data's labels are its.
+    size = len(region)
     middle = np.array([large.shape[1], large.shape[0]]) / 2
     centre = [(size - 1) / 2] * 2 + [1]
     gaps = [np.abs(alignment.invert(t) @ centre - middle).sum() for t in inverted.transforms]
     face = int(np.argmin(gaps))
-    crop, residual = inverted.crops[face], inverted.residuals[face]
-    edit = pixels.to_bytes(np.clip(pixels.to_unit(crop) + residual, -1, 1))
+    crop = inverted.crops[face]
+    edit = _edited(crop, inverted.residuals[face])
     recut = alignment.crop_face(inverted.edited, inverted.transforms[face], size)
     apart, change = (
         float((np.abs(a.astype(np.float64) - edit).mean(axis=2) * region).sum() / region.sum())
         for a in (recut, crop)
     )
-    return apart, change, _flipped(recut, judge, sign), _flipped(alone, judge, sign)
+    return apart, change, _flipped(recut, judge, sign)
 
 
-def _edited(crop: np.ndarray, network: _Network) -> np.ndarray:
-    unit = pixels.to_unit(crop[None])
-    return pixels.to_bytes(np.clip(unit + network(unit).numpy(), -1, 1))[0]
+def _edited(crop: np.ndarray, residual: np.ndarray) -> np.ndarray:
+    return pixels.to_bytes(np.clip(pixels.to_unit(crop) + np.asarray(residual), -1, 1))
 
 
 def _flipped(image: np.ndarray, judge: Judge, sign: int) -> float:
