@@ -121,11 +121,11 @@ def _section(attribute: str, kept: Kept, told: np.ndarray | None) -> list[str]:
     # Without a told one, least flipped first: as in the pictures beside the report.
     worst = -judged if told is None else told
     of_all = "" if kept.of == len(kept.names) else f", of {kept.of} by chance"
-    order = "judge" if told is None else "edit"
+    order = "least surely flipped" if told is None else "most surely an edit"
     lines = [
         f'<section aria-labelledby="{kept.direction}">',
         f'<h2 id="{kept.direction}">{kept.direction}: {html.escape(attribute)}</h2>',
-        f'<p class="soft">{counted(len(kept.names), "edit")}{of_all}, sorted by {order}.</p>',
+        f'<p class="soft">{counted(len(kept.names), "edit")}{of_all}, the {order} first.</p>',
         "<ol>",
     ]
     for rank, place in enumerate(np.argsort(-worst, kind="stable"), 1):

@@ -24,6 +24,7 @@ from helpers import (
     summary,
     training,
     weight_files,
+    whole_path,
 )
 from helpers.drawn import dressing
 from helpers.errors import TrainingError
@@ -659,6 +660,7 @@ def test_evaluate_command(folders, weights, tmp_path, monkeypatch):
     from tooling import cli
 
     monkeypatch.setattr(identity, "load_embedder", _no_dlib)
+    monkeypatch.setattr(whole_path, "COUNT", 2)
     judge = tmp_path / "judge.npz"
     model = classifier.plain_classifier(SIZE, 1, 4)
     card = {"network": "plain", "size": SIZE, "width": 4, "columns": ["Eyeglasses"]}
@@ -671,6 +673,11 @@ def test_evaluate_command(folders, weights, tmp_path, monkeypatch):
     assert "flipped" in result.output
     report = json.loads((out / "report.json").read_text())
     assert report["weights"]["add"]["network"] == "attention"
+    for measures in report["directions"].values():
+        assert 0 <= measures["told_from_real"]["value"] <= 1
+        assert measures["told_from_real"]["n"] == 28 and measures["found/4x"]["n"] == 2
+    assert (out / "sheet.html").read_text().count("<img") == 2 * 28
+    assert "Can it be told from a photo?" in (out / "report.md").read_text()
     assert any("not installed here" in note for note in report["notes"])
     wrong = CliRunner().invoke(cli.app, [*arguments, "--network", "paper"])
     assert isinstance(wrong.exception, TrainingError)
