@@ -140,13 +140,13 @@ def by_group(rows: dict[str, np.ndarray], judges: list[Judge]) -> dict[str, dict
         group = name.split("/")[1]
         for title, chosen in ((group, rows[name]), (f"not {group}", ~rows[name])):
             here = {key: values[chosen] for key, values in rows.items()}
-            entry = {f"flip/{j.name}": metrics.share(here[f"flip/{j.name}"]) for j in judges}
+            found = {f"flip/{j.name}": metrics.share(here[f"flip/{j.name}"]) for j in judges}
             if "identity" in here:
-                entry["same_person"] = metrics.share(here["identity"] < identity.SAME_PERSON)
+                found["same_person"] = metrics.share(here["identity"] < identity.SAME_PERSON)
             for key in ("outside", "brightness"):
                 if key in here:
-                    entry[key] = bootstrap(here[key])
-            result[title] = {key: entry(estimate) for key, estimate in entry.items()}
+                    found[key] = bootstrap(here[key])
+            result[title] = {key: entry(estimate) for key, estimate in found.items()}
     return result
 
 
