@@ -336,7 +336,6 @@ def train(
     columns = everything.columns
     build = CLASSIFIERS[network]
     model = build(size, len(columns), width, dtype=training.pick_dtype())
-    half = training.in_float16(model)
     average = build(size, len(columns), width)
     training.copy_weights(model, average)
     steps = epochs * -(-len(chosen.items) // batch)
@@ -349,16 +348,7 @@ def train(
     without, with_ = loss_weights(chosen, (*focus, celeba.column_name(split.attribute)))
     move = training.make_average([average], [model])
 
-    @tf.function(reduce_retracing=True)
-    def step(images, labels):
-        with tf.GradientTape() as tape:
-            logits, _ = model(augment(images), training=True)
-            loss = tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
-            loss = tf.reduce_mean(loss * tf.where(labels > 0.5, with_, without))
-        found = training.gradients(tape, loss, model.trainable_variables, half)
-        optimizer.apply_gradients(zip(found, model.trainable_variables, strict=True))
-        return loss
-
+    step = _make_step(model, optimizer, without, with_)
     with tqdm(total=steps, desc="training the classifier", disable=not progress) as bar:
         done = 0
         for epoch in range(epochs):
@@ -389,6 +379,23 @@ def train(
         scores = accuracies(average, split, aside, cache=cache)
         card["kept_out"] = {"images": len(aside.items), "balanced_accuracy": scores}
     return average, card
+
+
+def _make_step(model, optimizer, without: np.ndarray, with_: np.ndarray):
+    """Return the compiled step ``(images, labels) -> loss``, each side weighted by column."""
+    half = training.in_float16(model)
+
+    @tf.function(reduce_retracing=True)
+    def step(images, labels):
+        with tf.GradientTape() as tape:
+            logits, _ = model(augment(images), training=True)
+            loss = tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
+            loss = tf.reduce_mean(loss * tf.where(labels > 0.5, with_, without))
+        found = training.gradients(tape, loss, model.trainable_variables, half)
+        optimizer.apply_gradients(zip(found, model.trainable_variables, strict=True))
+        return loss
+
+    return step
 
 
 def _take(labelled: Labelled, mask: np.ndarray) -> Labelled:
@@ -447,14 +454,6 @@ def accuracies(
     }
 
 
-# --- weights on disk ------------------------------------------------------------------------
-
-
-def save(path: Path, model: keras.Model, card: dict) -> None:
-    """Write the weights as float16 with their card, in the format of the generators' files."""
-    weight_files.save_generator(path, model, card)
-
-
 def load(path: Path) -> tuple[keras.Model, dict]:
     """Load a classifier and its card.
 
@@ -488,7 +487,8 @@ def train_judges(data: str | Path, out: Path) -> None:
     split = datasets.open_split(data, FOCUS[0])
     for name, options in JUDGES.items():
         model, card = train(split, **options)
-        save(out / f"{name}.npz", model, {**card, **held_out_score(model, split)})
+        card |= held_out_score(model, split)
+        weight_files.save_generator(out / f"{name}.npz", model, card)
 
 
 def held_out_score(model: keras.Model, split: Split) -> dict:

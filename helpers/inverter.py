@@ -141,14 +141,7 @@ def invert_files(
     TrainingError
         If there are no weights, or they do not know the style.
     """
-    paths = []
-    for path in photos:
-        paths += pixels.images_in(path) if path.is_dir() else [path]
-    if not paths:
-        raise DataError(
-            f"There is no photo in {', '.join(map(str, photos))}. "
-            f"Photos end in {', '.join(sorted(pixels.IMAGE_SUFFIXES))}."
-        )
+    paths = _all_photos(photos)
     network, card = weight_files.load_network(find_weights(attribute, direction, weights))
     generator = networks.in_style(network, weight_files.choose_style(card, style or {}))
     out.mkdir(parents=True, exist_ok=True)
@@ -175,6 +168,19 @@ def invert_files(
                     _save(out / f"{stem}-residual{i or ''}.png", picture)
             bar.write(f"{shown(str(out / stem))}.png: {_told(inverted.turned)}")
     return failures
+
+
+def _all_photos(photos: Iterable[Path]) -> list[Path]:
+    """Return the files given, and those in the folders given."""
+    paths = []
+    for path in photos:
+        paths += pixels.images_in(path) if path.is_dir() else [path]
+    if not paths:
+        raise DataError(
+            f"There is no photo in {', '.join(map(str, photos))}. "
+            f"Photos end in {', '.join(sorted(pixels.IMAGE_SUFFIXES))}."
+        )
+    return paths
 
 
 def _told(turned: list[int]) -> str:

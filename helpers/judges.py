@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from PIL import Image
 
-from . import celeba, classifier, datasets, inverter, pixels
+from . import celeba, classifier, datasets, inverter, pixels, weight_files
 from .datasets import DRAWN, Item, Split
 from .errors import CourseError
 
@@ -53,7 +53,7 @@ def find_judges(
         # Drawn faces are alike: a small one learns them in half a minute.
         small = {"width": 16, "epochs": 8} if split.source == DRAWN else {}
         model, card = classifier.train(split, size=size, cache=cache, **small)
-        classifier.save(kept, model, card)
+        weight_files.save_generator(kept, model, card)
         paths = [kept]
     judges = []
     for path in paths:

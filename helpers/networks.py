@@ -316,6 +316,8 @@ def attention_generator(
 ) -> keras.Model:
     """Build the generator that edits only where its mask allows: at most 1.1 M parameters.
 
+    In one function, from the first layer to the last, as notebook 08 writes it.
+
     An encoder halves the image three times, residual blocks look at the whole face there, and a
     decoder of nearest-neighbour resizes and convolutions comes back. Two heads end it: ``paint``
     (tanh, 3 channels), what to draw, and ``mask`` (sigmoid, 1 channel), where. The residual is

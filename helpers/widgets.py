@@ -25,9 +25,6 @@ def _watch(controls: list[ipywidgets.Widget], redraw: Callable[[], None]) -> Non
     redraw()
 
 
-# --- the attribute browser (notebook 01) ----------------------------------------------------
-
-
 # --- the style of what is added (notebooks 00, 11) ------------------------------------------
 
 

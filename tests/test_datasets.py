@@ -187,11 +187,11 @@ def test_any_other_photo_gives_its_central_square():
 
 
 def test_a_turned_phone_photo_is_set_upright(tmp_path):
-    pixels = np.zeros((20, 40, 3), np.uint8)
-    pixels[:, :20] = 255
+    photo = np.zeros((20, 40, 3), np.uint8)
+    photo[:, :20] = 255
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was turned: rotate by 90 degrees clockwise
-    Image.fromarray(pixels).save(tmp_path / "p.png", exif=exif)
+    Image.fromarray(photo).save(tmp_path / "p.png", exif=exif)
     upright = np.asarray(pixels.open_photo(tmp_path / "p.png"))
     assert upright.shape == (40, 20, 3) and upright[0].min() == 255 and upright[-1].max() == 0
 

@@ -26,6 +26,7 @@ from helpers import (
     weight_files,
     whole_path,
 )
+from helpers.celeba import read_attributes
 from helpers.drawn import dressing
 from helpers.errors import TrainingError
 
@@ -475,7 +476,7 @@ def test_every_held_out_photo_has_its_groups(celeba):
         closely=False,
         cache=None,
     )
-    table = celeba.read_attributes(celeba / "list_attr_celeba.txt")
+    table = read_attributes(celeba / "list_attr_celeba.txt")
     assert "Male" in table.columns
     for direction in training.DIRECTIONS:
         side = report["held_out"][reports.SOURCE_SIDE[direction]]
@@ -548,7 +549,7 @@ def test_identity_notices_swapped_faces():
 
 def test_labels_of_celeba(celeba):
     split = datasets.open_split(celeba, "Eyeglasses")
-    table = celeba.read_attributes(celeba / "list_attr_celeba.txt")
+    table = read_attributes(celeba / "list_attr_celeba.txt")
     train, held_out = classifier.label(split), classifier.held_out(split)
     assert train.columns == table.columns
     assert not {i.name for i in train.items} & {i.name for i in held_out.items}
@@ -589,7 +590,7 @@ def test_classifier_learns_from_the_training_part_only(folders, tmp_path, monkey
     assert classifier.accuracies(model, split, held_out)["Eyeglasses"] >= 0.9
 
     path = tmp_path / "judge.npz"
-    classifier.save(path, model, card)
+    weight_files.save_generator(path, model, card)
     again, card_again = classifier.load(path)
     assert card_again == card
     # In the words of the generators' cards.
@@ -664,7 +665,7 @@ def test_evaluate_command(folders, weights, tmp_path, monkeypatch):
     judge = tmp_path / "judge.npz"
     model = classifier.plain_classifier(SIZE, 1, 4)
     card = {"network": "plain", "size": SIZE, "width": 4, "columns": ["Eyeglasses"]}
-    classifier.save(judge, model, {**card, "train_images": 48})
+    weight_files.save_generator(judge, model, {**card, "train_images": 48})
     out = tmp_path / "out"
     arguments = ["evaluate", "--attribute", "glasses", "--data", str(folders)]
     arguments += ["--weights", str(weights), "--out", str(out), "--classifier", str(judge)]
@@ -721,7 +722,7 @@ def _no_dlib():
 def test_judge_must_know_the_attribute(folders, tmp_path):
     path = tmp_path / "judge.npz"
     card = {"network": "plain", "size": SIZE, "width": 4, "columns": ["Wearing_Hat"]}
-    classifier.save(path, classifier.plain_classifier(SIZE, 1, 4), card)
+    weight_files.save_generator(path, classifier.plain_classifier(SIZE, 1, 4), card)
     split = datasets.open_split(folders, "Eyeglasses")
     with pytest.raises(classifier.ClassifierError, match="not trained on Eyeglasses"):
         judges.find_judges(split, SIZE, tmp_path, [path])

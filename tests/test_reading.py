@@ -16,7 +16,7 @@ from helpers.profiles import ROOT
 READ_ON = """
 import sys
 from pathlib import Path
-from helpers import datasets
+from helpers import datasets, pairing
 
 if __name__ == "__main__":
     split = datasets.open_split(sys.argv[1], "glasses")

@@ -418,10 +418,10 @@ def test_a_size_that_the_networks_can_not_halve(run, tmp_path):
 
 def test_what_the_weights_say_of_their_data(run, split, tmp_path):
     opened = run()
-    assert opened.card("add")["data"] == "CelebA"
+    assert runs.card_of(opened, "add")["data"] == "CelebA"
     datasets.write_split(split, tmp_path / "mine", SIZE)
     opened.split = datasets.open_split(tmp_path / "mine", "glasses")
-    card = opened.card("add")
+    card = runs.card_of(opened, "add")
     assert (card["data"], card["licence"]) == ("the photos in mine", "as the photos allow")
 
 

@@ -21,7 +21,7 @@ from helpers import (
 )
 from helpers.drawn import faces
 from helpers.errors import TrainingError
-from helpers.runs import Run, Settings
+from helpers.runs import Run, Settings, card_of
 from helpers.training import RECIPES, Models
 
 SIZE = 32
@@ -363,7 +363,7 @@ def test_a_run_starts_with_the_networks_of_another_and_resumes_with_its_own(spli
             np.testing.assert_array_equal(a.numpy(), b.numpy())
     assert all(float(np.abs(v.numpy()).max()) == 0 for v in run.trainer.optimizers[0].variables[2:])
     run.train(steps=1, progress=False)
-    assert run.card("add")["start"] == "other"
+    assert card_of(run, "add")["start"] == "other"
     again = Run(tmp_path / "run", ours, split, dtype="float32", start=tmp_path / "other")
     assert again.step == 1
     for a, b in zip(all_weights(again), all_weights(run), strict=True):
@@ -396,7 +396,7 @@ def test_a_run_starts_with_weights_and_its_discriminator_learns_first_alone(spli
     again = Run(tmp_path / "run", ours, split, dtype="float32", start=weights)
     again.train(steps=3, progress=False)
     assert all(changed(b, m) for b, m in zip(before, again.models, strict=True))
-    assert again.card("add")["warm_up"] == 2
+    assert card_of(again, "add")["warm_up"] == 2
 
 
 def test_weights_that_do_not_fit_are_no_start(split, tmp_path):

@@ -521,18 +521,11 @@ def bench(
 ) -> None:
     """Measure how fast the course is here: what is compared takes turns, side by side."""
     setup.load_tensorflow()
-    from helpers import bench as benches
+    from tooling import bench as benches
 
-    names = list(dict.fromkeys(which)) if which else list(Bench)
-    benches.run(
-        [name.value for name in names],
-        rounds=rounds,
-        batch=batch,
-        size=size,
-        source=data or datasets.default_data(),
-        report=say,
-        out=json,
-    )
+    names = [name.value for name in dict.fromkeys(which or Bench)]
+    settings = benches.Settings(rounds, batch, size, data or datasets.default_data())
+    benches.run(names, settings, say, json)
     if json:
         say(f"\nWrote {json}.")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -11,11 +12,14 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from tqdm.auto import tqdm
 
-from helpers.errors import DataError
+from helpers.errors import DataError, counted
 from helpers.files import written_whole
-from helpers.profiles import ROOT
+from helpers.pace import fitted, pace
+from helpers.profiles import CACHE, ROOT
 
 CELL_SECONDS = 1800
+TIME = re.compile(r"\*\*Time\*\* about (\d+) s")
+SIDE_BY_SIDE = 1.3  # times as much is done in the same time by two notebooks at once
 FIRST = ("06", "08")  # these take longest, and the second goes on with what the first has trained
 
 
@@ -55,11 +59,33 @@ def run_notebooks(profile: str, only: list[str], out: Path, jobs: int = 2) -> bo
     cells = sum(
         sum(c.cell_type == "code" for c in nbformat.read(p, as_version=4).cells) for p in paths
     )
+    if profile == "quick":
+        minutes = max(1, round(expected_seconds(paths, jobs, pace(CACHE)) / 60))
+        print(f"About {counted(minutes, 'minute')} on this machine.")
     with tqdm(total=cells, unit="cell", desc="course") as bar:
         if not asyncio.run(_run_all(paths, out, bar, jobs)):
             return False
     print(f"The executed course: {out}")
     return True
+
+
+def expected_seconds(paths: list[Path], jobs: int, pace: float) -> float:
+    """Return about how long notebooks take in quick, by the *Time* that each tells.
+
+    Parameters
+    ----------
+    pace : float
+        How many times as long a step takes here as where those times were measured.
+    """
+    seconds = {}
+    for path in paths:
+        opening = nbformat.read(path, as_version=4).cells[0].source
+        seconds[path.name[:2]] = pace * float(TIME.search(opening)[1])
+    if "08" in seconds:
+        seconds["08"] *= fitted(1200, 400, pace) / 1200
+    # Side by side they share the cores; the longest, and what it waits for, may be what is left.
+    last = seconds.get(FIRST[0], 0) + seconds.get(FIRST[1], 0)
+    return max(sum(seconds.values()) / (1 if jobs == 1 else SIDE_BY_SIDE), last)
 
 
 async def _run_all(paths: list[Path], out: Path, bar: tqdm, jobs: int) -> bool:

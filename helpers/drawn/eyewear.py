@@ -63,7 +63,7 @@ def roll_glasses(rng, person) -> SimpleNamespace:
 
 
 def draw_glasses(canvas, person, g) -> None:
-    """Glasses on the nose: shadow, arms, lenses, rims, bridge."""
+    """Glasses on the nose, from back to front: shadow, arms, lenses, rims, bridge."""
     pose, light = person.pose, person.light
     window = canvas.window(-37, -16, 37, 20)
     x, y = canvas.x[window], canvas.y[window]

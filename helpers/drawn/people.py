@@ -167,6 +167,7 @@ ODDS_WOMAN = [0.2, 0.2, 0.12, 0.09, 0.09, 0.12, 0.07, 0.05, 0.06]
 
 
 def _roll_hair(rng, person) -> SimpleNamespace:
+    """Roll the hair in one go, as each number depends on those before: style, colour, fringe."""
     styles, odds = (STYLES_MAN, ODDS_MAN) if person.man else (STYLES_WOMAN, ODDS_WOMAN)
     style = str(rng.choice(styles, p=odds))
     if person.tone > 5:

@@ -193,6 +193,7 @@ def _line(layer, canvas, points, width, amount, tint=(0.8, 1.0, 1.0)) -> None:
 
 
 def _draw_skin_detail(albedo, canvas, person) -> None:
+    """Draw one thing after another into the skin's own colour: cheeks, lips, folds, brows."""
     head, skin, mouth, pose = person.head, person.skin, person.mouth, person.pose
     tip, n = pose.yaw * 8, head.nose_length + pose.pitch * 4
     smile = max(mouth.smile, 0)

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import datasets, plots, widgets
+from helpers import pixels, plots, widgets
 from helpers.profiles import ROOT
 from tooling import notebooks
 
@@ -301,7 +301,7 @@ def test_an_upload_to_00_is_edited_or_refused_in_words(capsys, given):
         "choice": SimpleNamespace(value="remove"),
         "generators": {"remove": "the one that removes"},
         "inverter": SimpleNamespace(invert_photo=invert_photo),
-        "datasets": datasets,
+        "pixels": pixels,
         "np": np,
         "Path": Path,
         "TemporaryDirectory": tempfile.TemporaryDirectory,

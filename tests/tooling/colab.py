@@ -18,7 +18,7 @@ import course
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".venv-colab"
-LIST = ROOT / "tests" / "colab-requirements.txt"
+LIST = ROOT / "tests" / "tooling" / "colab-requirements.txt"
 MINOR = 13  # of Colab's Python
 COMPLAINT = re.compile(r"Traceback|Warning\b|WARNING|Exception ignored|^[EFW]\d{4} .*", re.M)
 

@@ -37,7 +37,7 @@ build-backend = "setuptools.build_meta"
 name = "mini"
 version = "0.0.1"
 [tool.setuptools]
-packages = ["helpers"]
+packages = ["tooling"]
 """
 
 
@@ -65,10 +65,10 @@ class Copy:
 
     def __init__(self, folder, lock="# empty\n", uv="exit 0"):
         self.folder, self.bin, self.before = folder, folder.parent / "bin", []
-        (folder / "helpers").mkdir(parents=True)
+        (folder / "tooling").mkdir(parents=True)
         shutil.copy(ROOT / "course.py", folder)
-        (folder / "helpers" / "__init__.py").touch()
-        (folder / "helpers" / "cli.py").write_text(CLI)
+        (folder / "tooling" / "__init__.py").touch()
+        (folder / "tooling" / "cli.py").write_text(CLI)
         (folder / "pyproject.toml").write_text(MINI_PROJECT)
         (folder / "requirements.lock").write_text(lock)
         self.log = folder.parent / "uv.log"
@@ -178,7 +178,8 @@ def test_elsewhere():
 
 
 def test_the_report_counts_what_the_tests_tried(tmp_path):
-    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path)
+    for name in ("conftest.py", "made_up.py"):
+        shutil.copy(ROOT / "tests" / name, tmp_path)
     (tmp_path / "pytest.ini").touch()
     (tmp_path / "test_some.py").write_text(COUNTING)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", tmp_path]
@@ -589,12 +590,12 @@ def test_pip_installs_for_real_on_each_python_where_the_path_is_awkward(tmp_path
     assert status == 0, err
     assert f"cli ['lab'] {copy.venv}" in out and "Everything is installed." in err
     assert list(home.iterdir()) == []
-    check = "import sys, six, helpers; print(sys.version_info[1], helpers.__file__)"
+    check = "import sys, six, tooling; print(sys.version_info[1], tooling.__file__)"
     elsewhere = subprocess.check_output(
         [copy.venv / "bin" / "python", "-c", check], cwd=tmp_path, text=True, encoding="utf-8"
     )
     made, place = elsewhere.strip().split(" ", 1)
-    assert int(made) == minor and Path(place).parent == copy.folder / "helpers"
+    assert int(made) == minor and Path(place).parent == copy.folder / "tooling"
     tried(f"installations with pip, Python 3.{minor}")
 
 

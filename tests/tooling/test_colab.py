@@ -144,7 +144,11 @@ def test_colab_py_needs_the_standard_library_only():
 
 
 def test_the_versions_of_colab_are_among_those_that_the_course_asks_for():
-    lines = (colab.ROOT / "tests" / "colab-requirements.txt").read_text("utf-8").splitlines()
+    lines = (
+        (colab.ROOT / "tests" / "tooling" / "colab-requirements.txt")
+        .read_text("utf-8")
+        .splitlines()
+    )
     there = {colab.name_of(line): line.split("==")[1] for line in lines if line[0] != "#"}
     asked = [Requirement(line) for line in colab.requirements() if colab.name_of(line) in there]
     assert len(asked) >= 10

@@ -223,7 +223,7 @@ def test_no_code_of_the_course_unpickles_downloads_or_unpacks():
     found = {where: dangers(code) for where, code in code_of_the_course()}
     assert len(found) > 300
     # Photos are read out of an archive, one by one into memory; nothing is unpacked to the disk.
-    assert found.pop("helpers/datasets.py") == ["zipfile"]
+    assert found.pop("helpers/pixels.py") == ["zipfile"]
     assert {where: names for where, names in found.items() if names} == {}
 
 
@@ -232,7 +232,7 @@ import os, sys
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 from pathlib import Path
 import numpy as np
-from helpers import classifier, detection, export, identity, training
+from helpers import classifier, detection, export, identity, weight_files
 named, files = set(), 0
 def hook(event, arguments):
     if event == "pickle.find_class":
