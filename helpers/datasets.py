@@ -85,6 +85,8 @@ class Split:
         All that CelebA's attribute file says of the photos.
     crops : Crops or None
         Where the stream keeps face crops, so that each photo is decoded once.
+    people : dict
+        From a photo's file name to whom it shows, where CelebA's identity file is there.
     """
 
     attribute: str
@@ -95,6 +97,7 @@ class Split:
     drawn_on: str = ""
     known: AttributeTable | None = None
     crops: pixels.Crops | None = None
+    people: dict[str, str] = field(default_factory=dict)
 
     def name(self, item: Item) -> str:
         """Return what messages call an item: a photo's path in the dataset, fit to be shown."""
@@ -104,6 +107,13 @@ class Split:
             item = item.photo
         inside = item.relative_to(self.source) if item.is_relative_to(self.source) else item
         return shown(str(inside))
+
+    def person(self, item: Item) -> str:
+        """Return whom an item shows: as far as is known, each photo somebody else."""
+        if isinstance(item, Drawn):
+            return str(item.seed)
+        photo = item.photo if isinstance(item, Dressed) else item
+        return self.people.get(photo.name, photo.name)
 
     def skip(self, item: Item, error: Exception | str) -> None:
         """Note that an item can't be used, and why."""
@@ -153,6 +163,8 @@ def _open_celeba(folder: Path, celeba: CelebA, attribute: str, seed: int) -> Spl
             )
         part = PARTS[int(number)] if number else part_of(identity.get(name, name), seed)
         split.items[part, SIDES[int(has)]].append(there[name])
+        if name in identity:
+            split.people[there[name].name] = identity[name]
     name, path = next(iter(there.items()))
     if name != path.name:
         files = [there[name].name if name in there else name for name in table.photos]

@@ -25,13 +25,23 @@ from . import (
     pairing,
     pixels,
     reports,
+    sheets,
+    telling,
     weight_files,
+    whole_path,
 )
 from .datasets import DRAWN, Item, Split
 from .drawn import dressing
 from .errors import DataError, TrainingError, counted
 from .files import write_text, written_whole
-from .judges import Judge, find_judges, judge_images, load_inception, was_seen
+from .judges import (
+    Judge,
+    find_judges,
+    judge_images,
+    load_inception,
+    look_closely,
+    was_seen,
+)
 from .profiles import CACHE
 from .reports import Gallery
 from .summary import Pass, by_group, summarize
@@ -102,11 +112,14 @@ def run_direction(
     seed: int = 0,
     galleries: dict[str, Gallery] | None = None,
     groups: dict[str, dict[Item, bool]] | None = None,
+    kept: telling.Kept | None = None,
+    out: Path | None = None,
     progress: bool = True,
 ) -> Pass:
     """Edit all items once and measure all that one image can say by itself.
 
-    `groups` says of every item whether it belongs to a group, for `by_group`.
+    `groups` says of every item whether it belongs to a group, for `by_group`. What is `kept` of the
+    images is also drawn for the page of all, if there is `out`.
     """
     rows, features = defaultdict(list), defaultdict(list)
     sign = 1 if direction == "add" else -1
@@ -147,7 +160,9 @@ def run_direction(
             for name, values in row.items():
                 rows[name].append(values)
             if galleries is not None:
-                _offer(galleries, chosen, before, after, logits[0], rng)
+                reports.offer(galleries, chosen, before, after, logits[0], rng)
+            if kept is not None:
+                _keep(kept, chosen, before, after, logits[0][1], out)
             bar.update(len(chosen))
     joined = {name: np.concatenate(values) for name, values in rows.items()}
     gathered = {name: np.concatenate(values) for name, values in features.items()}
@@ -196,19 +211,11 @@ def _describe(features, name, described, probabilities) -> None:
         features[f"{name}/p_{when}"].append(np.asarray(p, np.float32))
 
 
-def _offer(galleries, items, before, after, certainty, rng) -> None:
-    residual = pixels.to_bytes((after.astype(np.float32) - before) / 127.5)
-    for i, item in enumerate(items):
-        was, now = (1 / (1 + np.exp(-float(c[i]))) for c in certainty)
-        name = item.stem if isinstance(item, Path) else str(item.seed)
-        caption = f"{name}: {was:.2f} to {now:.2f}"
-        pictures = (before[i], after[i], residual[i])
-        for gallery, key in (
-            ("random", rng.random()),
-            ("best", float(certainty[1][i])),
-            ("worst", -float(certainty[1][i])),
-        ):
-            galleries[gallery].offer(key, caption, pictures)
+def _keep(kept, items, before, after, certainty, out) -> None:
+    first = len(kept.names)
+    taken = kept.offer(items, before, after, certainty)
+    if out is not None:
+        sheets.draw(out, kept, first, before[taken], after[taken])
 
 
 def measure(
@@ -222,6 +229,7 @@ def measure(
     count: int | None = None,
     inception: str | None = None,
     faces: bool = True,
+    closely: bool = True,
     cards: dict[str, dict] | None = None,
     seed: int = 0,
     cache: Path | None = CACHE,
@@ -238,7 +246,7 @@ def measure(
     judges : list of Judge
         From `find_judges`; the first one's features also serve FID and KID.
     out : Path, optional
-        Where report.json, report.md and the sheets go.
+        Where report.json, report.md, the pictures and the page of all edits go.
     parts : tuple of str
         Which parts of the split.
     count : int, optional
@@ -247,6 +255,9 @@ def measure(
         InceptionV3's weights for FID, KID and Inception Score; see `load_inception`.
     faces : bool
         Whether to measure identity with dlib, if it is installed.
+    closely : bool
+        Whether to try to tell the edits from real photos, and to follow some of them through the
+        whole path of `invert`; see `telling` and `whole_path`.
 
     Raises
     ------
@@ -266,25 +277,29 @@ def measure(
         notes.append(OF_DRAWN)
     groups = _groups(split, parts)
     describe = load_inception(inception) if inception else None
-    passes, sheets = {}, {}
+    passes, pictures, kept = {}, {}, {}
     for direction, generator, back in zip(DIRECTIONS, generators, generators[::-1], strict=True):
-        sheets[direction] = {
+        pictures[direction] = {
             name: Gallery(reports.PICTURES) for name in ("random", "best", "worst")
         }
+        chosen = items[reports.SOURCE_SIDE[direction]]
+        kept[direction] = telling.keep(direction, split, chosen, seed)
         passes[direction] = run_direction(
             direction,
             generator,
             back,
             split,
-            items[reports.SOURCE_SIDE[direction]],
+            chosen,
             size,
             judges,
             embed=embed,
             inception=describe,
             cache=cache,
             seed=seed,
-            galleries=sheets[direction],
+            galleries=pictures[direction],
             groups=groups,
+            kept=kept[direction],
+            out=out,
             progress=progress,
         )
         if not passes[direction].rows:
@@ -292,6 +307,18 @@ def measure(
                 f"No held-out image {reports.SOURCE_SIDE[direction]} {split.attribute} could be "
                 "read."
             )
+    more, told = {d: {} for d in DIRECTIONS}, {}
+    if closely:
+        traits = {d: passes[d].rows.get("traits") for d in DIRECTIONS}
+        look = look_closely(judges[0])
+        more, told = telling.told_from_real(kept, traits, size, look, seed, progress=progress)
+        for direction, generator in zip(DIRECTIONS, generators, strict=True):
+            chosen = items[reports.SOURCE_SIDE[direction]]
+            more[direction] |= whole_path.measure(
+                direction, generator, split, chosen, size, judges[0], seed=seed, progress=progress
+            )
+        if split.source == DRAWN:
+            notes.append(whole_path.OF_DRAWN)
     report = {
         "attribute": split.attribute,
         "data": DRAWN if split.source == DRAWN else Path(split.source).name,
@@ -302,11 +329,12 @@ def measure(
         "weights": cards or {},
         "notes": notes,
         "groups": {d: by_group(passes[d].rows, judges) for d in DIRECTIONS},
-        "directions": {d: summarize(d, passes, judges, split) for d in DIRECTIONS},
+        "directions": {d: summarize(d, passes, judges, split) | more[d] for d in DIRECTIONS},
         "unreadable": dict(sorted(split.unreadable.items())),
     }
     if out is not None:
-        _write(report, sheets, out)
+        _write(report, pictures, out)
+        sheets.write(out, split.attribute, kept, told)
     return report
 
 
@@ -349,8 +377,8 @@ def _judge_entry(judge: Judge, passes: dict[str, Pass]) -> dict:
     return {"name": judge.name, "balanced_accuracy": float(accuracy), **card}
 
 
-def _write(report: dict, sheets: dict[str, dict[str, Gallery]], out: Path) -> None:
-    for direction, galleries in sheets.items():
+def _write(report: dict, pictures: dict[str, dict[str, Gallery]], out: Path) -> None:
+    for direction, galleries in pictures.items():
         folder = out / direction
         folder.mkdir(parents=True, exist_ok=True)
         for name, gallery in galleries.items():

@@ -40,12 +40,15 @@ class Inverted(NamedTuple):
         float32 of the same shape, in [-2, 2].
     turned : list of int
         For each face, how far it is turned clockwise in the photo: 0, 90, 180 or 270 degrees.
+    transforms : list of np.ndarray
+        For each face, what took it from the photo to the crop; see `alignment`.
     """
 
     edited: np.ndarray
     crops: list[np.ndarray]
     residuals: list[np.ndarray]
     turned: list[int]
+    transforms: list[np.ndarray]
 
 
 def find_weights(attribute: str, direction: str, folder: Path | None = None) -> Path:
@@ -105,7 +108,7 @@ def invert_photo(
         residual = generator(pixels.to_unit(crop[None]), training=False).numpy()[0]
         edited = alignment.paste_residual(edited, strength * residual, transform, crop)
         residuals.append(residual)
-    return Inverted(edited, crops, residuals, turned)
+    return Inverted(edited, crops, residuals, turned, transforms)
 
 
 def invert_files(

@@ -15,6 +15,10 @@ from . import celeba, classifier, datasets, inverter, pixels, weight_files
 from .datasets import DRAWN, Item, Split
 from .errors import CourseError
 
+# The last of a judge's first layers, one after another: a quarter as fine as the image.
+CLOSE = {"plain": "conv2_act", "residual": "down1_act"}
+LOOKED = 64  # images at a time
+
 
 class Judge(NamedTuple):
     """A classifier that says whether the attribute is there."""
@@ -116,3 +120,33 @@ def load_inception(weights: str | None) -> Callable[[np.ndarray], tuple[np.ndarr
         return tuple(output.numpy() for output in both(batch, training=False))
 
     return describe
+
+
+def look_closely(judge: Judge) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the function from uint8 images of any size to what the judge's first layers see.
+
+    These are a quarter as fine as the image, and know where something is. Whole images need not
+    be given: what is not in the picture is not looked at. Of a judge that is no network of
+    `classifier`, it is the pixels themselves.
+
+    Returns
+    -------
+    callable
+        (n, height, width, 3) to float32 (n, features).
+    """
+    last = CLOSE.get(judge.card.get("network"))
+    chain = []
+    if last:
+        names = [layer.name for layer in judge.model.layers]
+        chain = judge.model.layers[1 : names.index(last) + 1]
+
+    def look(images: np.ndarray) -> np.ndarray:
+        seen = []
+        for first in range(0, len(images), LOOKED):
+            x = pixels.to_unit(images[first : first + LOOKED])
+            for layer in chain:
+                x = layer(x)
+            seen.append(np.asarray(x, np.float32).reshape(len(x), -1))
+        return np.concatenate(seen)
+
+    return look

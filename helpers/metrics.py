@@ -253,7 +253,7 @@ def share(values: np.ndarray) -> Estimate:
     return estimate
 
 
-def _alike(traits: np.ndarray, wanted: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def alike(traits: np.ndarray, wanted: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return for each row of `wanted` another row of `traits` that agrees as far as any left."""
     chosen, free = [], np.ones(len(traits), bool)
     for row in wanted:
@@ -309,7 +309,7 @@ def matched(
         first = rng.permutation(len(a))
         second = first[n:] if apart else rng.permutation(len(b))
         if traits is not None:
-            first = _alike(traits[0], traits[1][second[n : 2 * n]], rng)
+            first = alike(traits[0], traits[1][second[n : 2 * n]], rng)
         values.append(distance(a[first[:n]], b[second[:n]]))
     mean, error = float(np.mean(values)), float(np.std(values, ddof=1))
     return Estimate(mean, mean - 1.96 * error, mean + 1.96 * error, n)

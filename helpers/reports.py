@@ -1,13 +1,13 @@
 """What `evaluation` found, as tables of Markdown and as sheets of pictures (notebook 07)."""
 
 import heapq
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from . import (
-    pairing,
-)
+from . import pairing, pixels
+from .datasets import Item
 from .errors import counted
 from .training import DIRECTIONS
 
@@ -44,6 +44,37 @@ class Gallery:
         return np.concatenate(columns, axis=1)
 
 
+def offer(
+    galleries: dict[str, Gallery],
+    items: list[Item],
+    before: np.ndarray,
+    after: np.ndarray,
+    certainty: list[np.ndarray],
+    rng: np.random.Generator,
+) -> None:
+    """Offer a batch to the galleries "random", "best" and "worst".
+
+    Parameters
+    ----------
+    before, after : np.ndarray
+        uint8 (n, size, size, 3).
+    certainty : list of np.ndarray
+        A judge's logits of the target, (n,) before and (n,) after.
+    """
+    residual = pixels.to_bytes((after.astype(np.float32) - before) / 127.5)
+    for i, item in enumerate(items):
+        was, now = (1 / (1 + np.exp(-float(c[i]))) for c in certainty)
+        name = item.stem if isinstance(item, Path) else str(item.seed)
+        caption = f"{name}: {was:.2f} to {now:.2f}"
+        pictures = (before[i], after[i], residual[i])
+        for gallery, key in (
+            ("random", rng.random()),
+            ("best", float(certainty[1][i])),
+            ("worst", -float(certainty[1][i])),
+        ):
+            galleries[gallery].offer(key, caption, pictures)
+
+
 QUESTIONS = [
     ("flip", "Did the attribute flip?", "called flipped by {}", ".1%"),
     ("same_person", "Is it still the same person?", "embedding distance below 0.6", ".1%"),
@@ -55,6 +86,10 @@ QUESTIONS = [
     ("kid", "", "KID on {} features", ".4f"),
     ("kid_alike", "", "the same, beside people who are alike", ".4f"),
     ("score", "", "Inception Score, {}", ".3f"),
+    ("told_from_real", "Can it be told from a photo?", "AUC of a fresh classifier; 0.5: no", ".3f"),
+    ("found", "What does the user get?", "face found on the photo at {}", ".1%"),
+    ("recut", "", "at {}: change from the crop's edit in the region, of 255", ".2f"),
+    ("flip_recut", "", "at {}: called flipped by the first judge", ".1%"),
     ("cycle_psnr", "Is it consistent?", "cycle PSNR, dB", ".2f"),
     ("cycle_ssim", "", "cycle SSIM", ".4f"),
     ("truth_error", "Is it right?", "error to the truth, of doing nothing's", ".1%"),
@@ -139,7 +174,8 @@ def markdown(report: dict) -> str:
             lines += ["", groups]
         lines += [
             "",
-            f"Pictures: {', '.join(f'{direction}/{n}.png' for n in ('random', 'best', 'worst'))}.",
+            f"Pictures: {', '.join(f'{direction}/{n}.png' for n in ('random', 'best', 'worst'))}; "
+            "all edits, worst first: sheet.html.",
         ]
     if report["unreadable"]:
         lines += ["", f"## {counted(len(report['unreadable']), 'photo')} could not be read", ""]

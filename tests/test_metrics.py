@@ -24,6 +24,7 @@ from helpers import (
     summary,
     training,
     weight_files,
+    whole_path,
 )
 from helpers.celeba import read_attributes
 from helpers.drawn import dressing
@@ -102,7 +103,7 @@ def folders(tmp_path):
     return tmp_path / "data"
 
 
-def run(data, add, remove, out=None, **options):
+def run(data, add, remove, out=None, *, closely=False, **options):
     split = datasets.open_split(data, "Eyeglasses")
     return evaluation.measure(
         (generator(add), generator(remove)),
@@ -111,6 +112,7 @@ def run(data, add, remove, out=None, **options):
         [JUDGE],
         out,
         faces=False,
+        closely=closely,
         cache=None,
         progress=False,
         **options,
@@ -300,7 +302,7 @@ def test_the_first_traits_weigh_most_and_nobody_is_chosen_twice():
     traits = np.array([[1, 0], [1, 1], [0, 1], [0, 0]], bool)
     wanted = np.array([[0, 1], [0, 1], [0, 1], [1, 1]], bool)
     for seed in range(5):
-        chosen = metrics._alike(traits, wanted, np.random.default_rng(seed)).tolist()
+        chosen = metrics.alike(traits, wanted, np.random.default_rng(seed)).tolist()
         # The same; the same in the first; then only others are left, of whom one is wanted later.
         assert chosen[:2] == [2, 3] and sorted(chosen) == [0, 1, 2, 3]
 
@@ -412,7 +414,7 @@ def test_drawn_report_knows_the_truth():
         return np.stack([answers[i.tobytes()] for i in images])
 
     options = {"parts": ("test",), "faces": False, "cache": None, "progress": False}
-    options["count"] = 6
+    options.update(count=6, closely=False)
     for edit, error, iou in ((oracle, 0, 1), (same, 1, 0)):
         pair = (generator(edit), generator(edit))
         report = evaluation.measure(pair, split, SIZE, [JUDGE], **options)
@@ -466,7 +468,13 @@ def test_groups_are_measured_apart():
 def test_every_held_out_photo_has_its_groups(celeba):
     split = datasets.open_split(celeba, "Eyeglasses")
     report = evaluation.measure(
-        (generator(same), generator(same)), split, SIZE, [JUDGE], faces=False, cache=None
+        (generator(same), generator(same)),
+        split,
+        SIZE,
+        [JUDGE],
+        faces=False,
+        closely=False,
+        cache=None,
     )
     table = read_attributes(celeba / "list_attr_celeba.txt")
     assert "Male" in table.columns
@@ -479,7 +487,13 @@ def test_every_held_out_photo_has_its_groups(celeba):
 def test_where_the_data_says_who_is_alike_the_kid_counts_that_too(tmp_path):
     split = datasets.open_split(write_celeba(tmp_path / "celeba", 160), "Eyeglasses")
     report = evaluation.measure(
-        (generator(same), generator(same)), split, SIZE, [JUDGE], faces=False, cache=None
+        (generator(same), generator(same)),
+        split,
+        SIZE,
+        [JUDGE],
+        faces=False,
+        closely=False,
+        cache=None,
     )
     for direction in training.DIRECTIONS:
         measures = report["directions"][direction]
@@ -647,6 +661,7 @@ def test_evaluate_command(folders, weights, tmp_path, monkeypatch):
     from tooling import cli
 
     monkeypatch.setattr(identity, "load_embedder", _no_dlib)
+    monkeypatch.setattr(whole_path, "COUNT", 2)
     judge = tmp_path / "judge.npz"
     model = classifier.plain_classifier(SIZE, 1, 4)
     card = {"network": "plain", "size": SIZE, "width": 4, "columns": ["Eyeglasses"]}
@@ -659,6 +674,11 @@ def test_evaluate_command(folders, weights, tmp_path, monkeypatch):
     assert "flipped" in result.output
     report = json.loads((out / "report.json").read_text())
     assert report["weights"]["add"]["network"] == "attention"
+    for measures in report["directions"].values():
+        assert 0 <= measures["told_from_real"]["value"] <= 1
+        assert measures["told_from_real"]["n"] == 28 and measures["found/4x"]["n"] == 2
+    assert (out / "sheet.html").read_text().count("<img") == 2 * 28
+    assert "Can it be told from a photo?" in (out / "report.md").read_text()
     assert any("not installed here" in note for note in report["notes"])
     wrong = CliRunner().invoke(cli.app, [*arguments, "--network", "paper"])
     assert isinstance(wrong.exception, TrainingError)

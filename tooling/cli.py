@@ -492,7 +492,7 @@ def evaluate(
         seed=seed,
     )
     say(markdown(report))
-    say(f"Wrote {out}: report.json, report.md, and the pictures of both directions.")
+    say(f"Wrote {out}: report.json, report.md, and sheet.html with all edits, worst first.")
 
 
 @app.command()

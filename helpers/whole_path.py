@@ -1,0 +1,147 @@
+"""The edit as the user gets it: through the whole path of `invert`, at several sizes of a photo.
+
+The other measures look at the crop that a network edits. What is seen is that crop pasted back into
+a photo, whose face was found first. So here the result is cut out again, where it was pasted, and
+laid beside the crop's own edit. Met in notebook 07.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+from tqdm.auto import tqdm
+
+from . import alignment, inverter, metrics, pixels
+from .datasets import DRAWN, Item, Split
+from .judges import Judge, judge_images
+from .summary import entry
+
+COUNT = 64  # photos a direction: two seconds each
+SIZES = (1, 2, 4)  # times as large as the photo is
+LARGEST = 6000  # px: a photo whose longer side would be more is not enlarged so far
+OF_DRAWN = "The whole path of invert was not measured: drawn faces are crops, not photos."
+Generator = Callable[[np.ndarray], np.ndarray]
+
+
+class _Network:
+    """A generator as `inverter.invert_photo` asks for it."""
+
+    def __init__(self, generator: Generator, size: int):
+        self.generator, self.input_shape = generator, (None, size, size, 3)
+
+    def __call__(self, images, training=False):
+        return tf.convert_to_tensor(self.generator(np.asarray(images)))
+
+
+def measure(
+    direction: str,
+    generator: Generator,
+    split: Split,
+    items: list[Item],
+    size: int,
+    judge: Judge,
+    *,
+    count: int | None = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> dict[str, dict]:
+    """Follow photos through the whole path at each of `SIZES`; return the report's entries.
+
+    Parameters
+    ----------
+    items : list of Item
+        Of which up to `count` (else `COUNT`) are followed, by the seed.
+    size : int
+        Side of the generator's crop.
+    judge : Judge
+        Who says whether the attribute flipped.
+
+    Returns
+    -------
+    dict
+        For each size, e.g. "2x": ``found/2x``, on which share of the photos a face was found;
+        ``recut/2x``, the mean absolute difference inside the region between the result, cut out
+        again, and the crop's own edit, in grey levels of 255; ``flip_recut/2x``, of how many of
+        the results the attribute flipped, beside the aligned crop's edits of the same photos.
+        Nothing of drawn faces.
+    """
+    if split.source == DRAWN:
+        return {}
+    order = np.random.default_rng([seed, 3]).permutation(len(items))[: count or COUNT]
+    photos = [items[place] for place in sorted(order)]
+    sign = 1 if direction == "add" else -1
+    region = metrics.region_mask(split.attribute, size)
+    region = np.ones((size, size), np.float32) if region is None else region
+    network = _Network(generator, size)
+    rows: dict[int, list] = {times: [] for times in SIZES}
+    with tqdm(total=len(photos), desc=f"whole path, {direction}", disable=not progress) as bar:
+        for path in photos:
+            try:
+                photo = pixels.open_photo(path)
+            except (OSError, ValueError) as error:
+                split.skip(path, error)
+                bar.update()
+                continue
+            crop = pixels.face_crop(photo, size)
+            alone = _flipped(_edited(crop, network(pixels.to_unit(crop[None]))[0]), judge, sign)
+            for times in SIZES:
+                if times == 1 or times * max(photo.size) <= LARGEST:
+                    followed = _follow(photo, times, network, region, judge, sign)
+                    rows[times].append((*followed, alone))
+            bar.update()
+    return {
+        name: estimate
+        for times, found in rows.items()
+        if found
+        for name, estimate in _entries(f"{times}x", np.array(found, np.float64)).items()
+    }
+
+
+def _follow(photo, times, network, region, judge, sign) -> tuple[float, ...]:
+    """Return how far one result is from the crop's edit, how far that edit is from the crop, and
+    whether the result flipped; NaN without a face.
+    """
+    large = photo.resize([times * side for side in photo.size], Image.Resampling.LANCZOS)
+    large = np.asarray(photo if times == 1 else large)
+    inverted = inverter.invert_photo(large, network)
+    if not inverted.crops:
+        return np.nan, np.nan, np.nan
+    # Of several faces, the one in the middle: the data's labels are its.
+    size = len(region)
+    middle = np.array([large.shape[1], large.shape[0]]) / 2
+    centre = [(size - 1) / 2] * 2 + [1]
+    gaps = [np.abs(alignment.invert(t) @ centre - middle).sum() for t in inverted.transforms]
+    face = int(np.argmin(gaps))
+    crop = inverted.crops[face]
+    edit = _edited(crop, inverted.residuals[face])
+    recut = alignment.crop_face(inverted.edited, inverted.transforms[face], size)
+    apart, change = (
+        float((np.abs(a.astype(np.float64) - edit).mean(axis=2) * region).sum() / region.sum())
+        for a in (recut, crop)
+    )
+    return apart, change, _flipped(recut, judge, sign)
+
+
+def _edited(crop: np.ndarray, residual: np.ndarray) -> np.ndarray:
+    return pixels.to_bytes(np.clip(pixels.to_unit(crop) + np.asarray(residual), -1, 1))
+
+
+def _flipped(image: np.ndarray, judge: Judge, sign: int) -> float:
+    return float(sign * judge_images(judge, image[None])[0][0, judge.column] > 0)
+
+
+def _entries(name: str, rows: np.ndarray) -> dict[str, dict]:
+    apart, change, flipped, alone = rows.T
+    there = np.isfinite(apart)
+    return {
+        f"found/{name}": entry(metrics.share(there)),
+        f"recut/{name}": entry(
+            metrics.bootstrap(apart),
+            **({"the edit itself": float(np.nanmean(change))} if there.any() else {}),
+        ),
+        f"flip_recut/{name}": entry(
+            metrics.share(flipped[there] > 0),
+            **({"the crop alone": float(alone[there].mean())} if there.any() else {}),
+        ),
+    }

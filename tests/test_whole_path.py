@@ -1,0 +1,102 @@
+"""What the user gets, cut out again, is the crop's edit; a fault on the way shows."""
+
+import numpy as np
+import pytest
+from made_up import write_celeba
+from PIL import Image
+
+from helpers import alignment, datasets, detection, inverter, judges, whole_path
+
+SIZE = 32
+
+
+class Dark:
+    """A judge by rule: dark over the eyes is "with"."""
+
+    input_shape = (None, SIZE, SIZE, 3)
+
+    def __call__(self, unit, training=False):
+        dark = -unit[:, 12:21, 5:27].mean(axis=(1, 2, 3)) * 20
+        return dark[:, None], dark[:, None]
+
+
+JUDGE = judges.Judge("dark", Dark(), {"columns": ["Eyeglasses"], "network": "rule"}, 0)
+
+
+def darken(unit):
+    residual = np.zeros_like(unit)
+    residual[:, 12:21, 5:27] = -0.9 - unit[:, 12:21, 5:27]
+    return residual
+
+
+@pytest.fixture
+def split(tmp_path, monkeypatch):
+    """Soft photos, and a network that finds the face where CelebA has it."""
+    split = datasets.open_split(write_celeba(tmp_path / "celeba", 20), "Eyeglasses")
+    for items in split.items.values():
+        for item in items:
+            Image.new("RGB", (178, 218), (190, 160, 150)).save(item)
+
+    def found(image):
+        height, width = image.shape[:2]
+        template = (alignment.TEMPLATE + 0.5) / 128 * width - 0.5 + [0, (height - width) / 2]
+        centre = np.array([width / 2, height / 2])
+        return [detection.Face(template, centre, width / 2, 0.9)]
+
+    monkeypatch.setattr(detection, "find_faces", found)
+    return split
+
+
+def measure(split, edit=darken, **options):
+    items = split.items["train", "without"]
+    return whole_path.measure("add", edit, split, items, SIZE, JUDGE, progress=False, **options)
+
+
+def test_the_result_cut_out_again_is_the_edit(split):
+    report = measure(split, count=4)
+    for times in whole_path.SIZES:
+        found, recut, flip = (report[f"{n}/{times}x"] for n in ("found", "recut", "flip_recut"))
+        assert found["value"] == 1 and found["n"] == 4
+        assert recut["value"] < 0.1 * recut["compare"]["the edit itself"]
+        assert recut["compare"]["the edit itself"] > 50
+        assert flip["value"] == flip["compare"]["the crop alone"] == 1
+
+
+def test_a_fault_on_the_way_shows(split, monkeypatch):
+    good = measure(split, count=2)
+    monkeypatch.setattr(alignment, "paste_residual", lambda photo, *_: photo)
+    bad = measure(split, count=2)
+    for times in whole_path.SIZES:
+        assert bad[f"recut/{times}x"]["value"] > 10 * good[f"recut/{times}x"]["value"]
+        assert bad[f"flip_recut/{times}x"]["value"] == 0
+        assert bad[f"flip_recut/{times}x"]["compare"]["the crop alone"] == 1
+
+
+def test_where_no_face_is_found_it_says_so(split, monkeypatch):
+    monkeypatch.setattr(detection, "find_faces", lambda image: [])
+    report = measure(split, count=2)
+    assert report["found/1x"]["value"] == 0 and report["recut/1x"]["value"] is None
+    assert report["flip_recut/4x"]["n"] == 0
+
+
+def test_what_can_not_be_read_is_passed_over_and_nothing_gets_too_large(split, monkeypatch):
+    first = split.items["train", "without"][0]
+    first.write_bytes(b"not a photo")
+    monkeypatch.setattr(whole_path, "LARGEST", 500)
+    report = measure(split, count=99)
+    assert report["found/1x"]["n"] == len(split.items["train", "without"]) - 1
+    assert split.name(first) in split.unreadable and not any("4x" in name for name in report)
+
+
+def test_drawn_faces_have_no_whole_path():
+    split = datasets.open_split("drawn", "glasses", images=8)
+    items = split.items["test", "without"]
+    assert whole_path.measure("add", darken, split, items, SIZE, JUDGE) == {}
+
+
+def test_each_face_says_where_it_was(split):
+    photo = np.asarray(Image.open(split.items["train", "without"][0]))
+    inverted = inverter.invert_photo(photo, whole_path._Network(darken, SIZE))
+    assert len(inverted.transforms) == len(inverted.crops) == 1
+    again = alignment.crop_face(photo, inverted.transforms[0], SIZE)
+    np.testing.assert_array_equal(again, inverted.crops[0])
