@@ -3,6 +3,11 @@
 This is the classifier two-sample test: were both of one kind, nobody could tell them apart. The
 judges only ask whether there are glasses, this one what is wrong with them. Met in notebook 07.
 
+It is a logistic regression on what the first layers of a frozen judge see of the region. A small
+convolutional network, trained from scratch for 240 steps, told glasses that were removed from 177
+photos with an AUC of 0.77 where this had 0.87, and took five times as long; of glasses added both
+said 1.00. Layers before and after `judges.CLOSE` told less, or no more.
+
 Source: Lopez-Paz and Oquab, "Revisiting Classifier Two-Sample Tests", ICLR 2017.
 """
 
@@ -48,6 +53,8 @@ class Kept:
     ----------
     direction : str
         "add" or "remove".
+    split : Split
+        Where the photos are from.
     chosen : set of Item
         At most `KEPT`, by chance.
     of : int
@@ -60,6 +67,8 @@ class Kept:
         P(edit worked), by the first judge.
     before, after : list of np.ndarray
         uint8, the `window` of the photo and of the edit.
+    seen : int
+        How many were offered.
     """
 
     direction: str
