@@ -14,9 +14,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from . import celeba, pixels, setup
+from . import celeba, pixels
 from .errors import TrainingError
 from .files import folder_written_whole, write_text
+from .processes import silenced
 
 CHECK_STYLE = [0.75, -0.5, 0.25, -1.0]  # no number of it is 0, or like another
 TOLERANCE = 0.02  # of the largest output: float16 weights move it by up to 0.003
@@ -294,7 +295,7 @@ def quiet():
     logging.disable(logging.WARNING)
     try:
         with (
-            setup.silenced(),
+            silenced(),
             contextlib.redirect_stdout(io.StringIO()),
             contextlib.redirect_stderr(io.StringIO()),
         ):

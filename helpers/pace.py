@@ -11,6 +11,7 @@ from pathlib import Path
 
 from .errors import CourseError
 from .files import write_text
+from .processes import load_tensorflow
 
 # Seconds of `_work` on two cores with AVX-512 BF16 (AMD EPYC, 2025), on which the notebooks take
 # the times that they tell.
@@ -73,6 +74,7 @@ def _measure() -> float:
 
 def _work():
     """Return what is measured: convolutions forwards and backwards, as a train step has them."""
+    load_tensorflow()
     import tensorflow as tf
 
     images = tf.random.stateless_uniform((8, 64, 64, 32), (0, 0))

@@ -1,6 +1,7 @@
-"""Of processes: how one ends with the one that asked for it, and how a signal stops a loop."""
+"""Of processes: what TensorFlow says in one, how signals stop it, and how it ends with another."""
 
 import contextlib
+import faulthandler
 import gc
 import multiprocessing
 import os
@@ -58,3 +59,40 @@ def stop_signals() -> Iterator[Callable[[], str | None]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def load_tensorflow() -> None:
+    """Import TensorFlow and Keras, and look for GPUs, without a word.
+
+    TensorFlow tells of its build, of what is linked twice, and of each library for a GPU that it
+    could not find. Most of it comes before its own setting for how much it tells is read.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with silenced():
+        import keras  # noqa: F401
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
+
+
+@contextlib.contextmanager
+def silenced() -> Iterator[None]:
+    """Drop what TensorFlow's C++ writes to the error stream.
+
+    Python's own errors still show, and where the process dies of C++ (on a processor that is too
+    old, say), Python tells on which line.
+    """
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    told = faulthandler.is_enabled()
+    try:
+        if not told:
+            faulthandler.enable(kept)
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        if not told:
+            faulthandler.disable()
+        os.close(kept)
+        os.close(nowhere)

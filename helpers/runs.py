@@ -18,11 +18,11 @@ import tensorflow as tf
 from PIL import Image
 from tqdm.auto import tqdm
 
-from . import celeba, checkpoints, datasets, distribute, pairing, setup, training, weight_files
+from . import celeba, checkpoints, datasets, distribute, pairing, training, weight_files
 from .errors import TrainingError
 from .files import alone_in, clear_unfinished, explained, written_whole
 from .previews import in_many_styles, preview_batch, preview_sheet
-from .processes import stop_signals
+from .processes import silenced, stop_signals
 from .settings import Settings
 from .trainer import Trainer
 
@@ -156,7 +156,7 @@ class Run:
             history: list[dict[str, float]] = []
             began = saved = time.monotonic()
             # In its first step TensorFlow builds the graph, and complains of its own rewriting.
-            quiet = setup.silenced()
+            quiet = silenced()
             for batch in _batches(self, cache):
                 before = time.monotonic()
                 if steps is not None and self.step >= steps:

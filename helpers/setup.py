@@ -1,12 +1,10 @@
 """What every notebook calls first, and each command that computes."""
 
-import contextlib
-import faulthandler
 import os
 import platform
-from collections.abc import Iterator
 
 from . import profiles
+from .processes import load_tensorflow
 
 
 def start(seed: int = 0) -> profiles.Profile:
@@ -33,20 +31,6 @@ def start(seed: int = 0) -> profiles.Profile:
     return profile
 
 
-def load_tensorflow() -> None:
-    """Import TensorFlow and Keras, and look for GPUs, without a word.
-
-    TensorFlow tells of its build, of what is linked twice, and of each library for a GPU that it
-    could not find. Most of it comes before its own setting for how much it tells is read.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with silenced():
-        import keras  # noqa: F401
-        import tensorflow as tf
-
-        tf.config.list_physical_devices()
-
-
 def device_names() -> str:
     """Return what TensorFlow computes on: the names of all GPUs, or the processor's cores."""
     import tensorflow as tf
@@ -70,26 +54,3 @@ def run_graphs_as_written() -> None:
 
     if not tf.config.list_physical_devices("GPU"):
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-
-
-@contextlib.contextmanager
-def silenced() -> Iterator[None]:
-    """Drop what TensorFlow's C++ writes to the error stream.
-
-    Python's own errors still show, and where the process dies of C++ (on a processor that is too
-    old, say), Python tells on which line.
-    """
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    told = faulthandler.is_enabled()
-    try:
-        if not told:
-            faulthandler.enable(kept)
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        if not told:
-            faulthandler.disable()
-        os.close(kept)
-        os.close(nowhere)

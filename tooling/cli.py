@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from helpers import celeba, datasets, pixels, setup
+from helpers import celeba, datasets, pixels
 from helpers.errors import CourseError, counted, explain, is_refusal
+from helpers.processes import load_tensorflow
 from helpers.profiles import CACHE, ROOT
 
 app = typer.Typer(
@@ -245,7 +246,7 @@ def train(
         raise fail("--devices goes with --strategy mirrored.", 2)
     if xla and strategy:
         raise fail("--xla compiles the step of one device: leave out --strategy.", 2)
-    setup.load_tensorflow()
+    load_tensorflow()
     from helpers import distribute, runs, training, weight_files
 
     source = data or datasets.default_data()
@@ -347,7 +348,7 @@ def invert(
     ] = False,
 ) -> None:
     """Edit photos: find each face, align, edit, and paste back at full resolution."""
-    setup.load_tensorflow()
+    load_tensorflow()
     from helpers.inverter import invert_files
 
     failures = invert_files(
@@ -388,7 +389,7 @@ def export(
     ] = ROOT / "weights" / "classifier-a.npz",
 ) -> None:
     """Export both directions to TensorFlow.js for the page, and check them against Keras."""
-    setup.load_tensorflow()
+    load_tensorflow()
     from tqdm.auto import tqdm
 
     from helpers import classifier, inverter, training, weight_files
@@ -474,7 +475,7 @@ def evaluate(
     seed: SeedOption = 0,
 ) -> None:
     """Measure both directions on held-out images: a report, a table, and the worst cases."""
-    setup.load_tensorflow()
+    load_tensorflow()
     from helpers.evaluation import evaluate
     from helpers.reports import markdown
 
@@ -520,7 +521,7 @@ def bench(
     ] = None,
 ) -> None:
     """Measure how fast the course is here: what is compared takes turns, side by side."""
-    setup.load_tensorflow()
+    load_tensorflow()
     from tooling import bench as benches
 
     names = [name.value for name in dict.fromkeys(which or Bench)]

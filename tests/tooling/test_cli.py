@@ -93,7 +93,7 @@ def test_nothing_but_the_course_speaks(words, tmp_path):
 
 
 def test_a_crash_in_what_is_silenced_is_told():
-    code = "import os; from helpers.setup import silenced\nwith silenced(): os.abort()"
+    code = "import os; from helpers.processes import silenced\nwith silenced(): os.abort()"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert "Fatal Python error: Aborted" in done.stderr and "line 2" in done.stderr
 
