@@ -11,7 +11,7 @@ from pathlib import Path
 import tensorflow as tf
 from tqdm.auto import tqdm
 
-from . import training, weight_files
+from . import networks, training, weight_files
 from .errors import CourseError, TrainingError, explain, first_line
 from .files import explained, write_text
 from .settings import Settings
@@ -162,9 +162,9 @@ def begin_with(folder: Path, trainer: Trainer) -> None:
     if path is None:
         _begin_with_weights(folder, trainer)
     else:
-        networks = {f"model_{i}": model for i, model in enumerate(trainer.models)}
+        models = {f"model_{i}": model for i, model in enumerate(trainer.models)}
         try:
-            status = tf.train.Checkpoint(**networks).restore(path).expect_partial()
+            status = tf.train.Checkpoint(**models).restore(path).expect_partial()
             status.assert_existing_objects_matched()
         except (ValueError, AssertionError) as error:
             raise TrainingError(
@@ -175,12 +175,16 @@ def begin_with(folder: Path, trainer: Trainer) -> None:
 
 
 def _begin_with_weights(folder: Path, trainer: Trainer) -> None:
-    """Take over two generators without a discriminator."""
-    for direction, model in zip(training.DIRECTIONS, trainer.models, strict=False):
+    """Take over the generators that learn, without a discriminator."""
+    for direction in trainer.recipe.directions:
+        model = getattr(trainer.models, f"generator_{direction}")
         path = weight_files.find_start(folder, direction, trainer.settings.attribute)
         source, card = weight_files.load_network(path)
+        weights = source.get_weights()
+        if card["network"] == "attention" and trainer.settings.size == 2 * card["size"] == 256:
+            weights = networks.doubled(weights)
         try:
-            training.copy_weights(source, model)
+            model.set_weights(weights)
         except ValueError as error:
             raise TrainingError(
                 f"{path} holds another network than the one asked for here: "

@@ -4,6 +4,7 @@ Three kinds of data stand behind one interface, `open_split`: CelebA as others h
 folders ``with/`` and ``without/``, and the drawn faces (the word ``drawn``). Built in notebook 01.
 """
 
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -52,10 +53,11 @@ class Drawn(NamedTuple):
 
 
 class Dressed(NamedTuple):
-    """A photo of somebody without, with a drawn hat or glasses on (`helpers/drawn/dressing.py`)."""
+    """A photo of somebody without, with a drawn hat or glasses on (`helpers/drawn/worn`)."""
 
     photo: Path
     attribute: str
+    landmarks: tuple[float, ...]  # ten numbers, as `worn.landmarks` finds them
     seed: int | None = None  # of one of any kind; None: one that suits the face
     style: tuple[float, ...] = ()  # in which it suits
 
@@ -226,13 +228,14 @@ def drawn_pairs(split: Split, part: str, size: int, count: int | None = None) ->
 
 
 def draw_ahead(split: Split, size: int, cache: Path) -> None:
-    """Draw all faces of a drawn split once, on all cores, with a progress bar.
+    """Draw all that is drawn in a split once, on all cores, with a progress bar.
 
-    They land in `cache` as one PNG a face, and `read_image` finds them there from then on. Where
+    It lands in `cache` as one PNG an item, and `read_image` finds it there from then on. Where
     nothing may be written, it draws each when it is read; that is said, and takes longer.
     """
     folder = _drawn_folder(cache, size)
     items = {item for items in split.items.values() for item in items}
+    items = {item for item in items if not isinstance(item, Path)}
     missing = sorted(item for item in items if not _drawn_path(folder, item).is_file())
     if not missing:
         return
@@ -240,7 +243,7 @@ def draw_ahead(split: Split, size: int, cache: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        print(f"The faces are drawn anew whenever they are needed: {explain(error)}")
+        print(f"Pictures are drawn anew whenever they are needed: {explain(error)}")
         return
     jobs = ((folder, size, missing[start::64]) for start in range(64))
     try:
@@ -257,19 +260,24 @@ def draw_ahead(split: Split, size: int, cache: Path) -> None:
         ) from error
 
 
-def _draw_some(job: tuple[Path, int, list[Drawn]]) -> int:
+def _draw_some(job: tuple[Path, int, list[Drawn | Dressed]]) -> int:
     folder, size, items = job
     for item in items:
         path = _drawn_path(folder, item)
-        with written_whole(path) as temporary:
+        # A photo that can't be read is named when a batch asks for it.
+        with contextlib.suppress(OSError, ValueError), written_whole(path) as temporary:
             Image.fromarray(_draw(item, size)).save(temporary, "PNG", compress_level=1)
     return len(items)
 
 
-def _draw(item: Drawn, size: int) -> np.ndarray:
-    from .drawn import faces
+def _draw(item: Drawn | Dressed, size: int) -> np.ndarray:
+    from .drawn import faces, worn
 
-    return faces.draw_face(item.seed, size, **{item.attribute: item.present})
+    if isinstance(item, Drawn):
+        return faces.draw_face(item.seed, size, **{item.attribute: item.present})
+    photo = read_image(item.photo, size)
+    points = worn.landmarks.at_size(item.landmarks, size)
+    return worn.draw(photo, points, item.attribute, style=item.style, seed=item.seed).image
 
 
 def _drawn_folder(cache: Path, size: int) -> Path:
@@ -278,11 +286,15 @@ def _drawn_folder(cache: Path, size: int) -> Path:
     return cache / f"drawn-{size}-{faces.drawing_version()}"
 
 
-def _drawn_path(folder: Path, item: Drawn) -> Path:
-    return folder / f"{item.seed}-{item.attribute}-{'with' if item.present else 'without'}.png"
+def _drawn_path(folder: Path, item: Drawn | Dressed) -> Path:
+    if isinstance(item, Drawn):
+        side = "with" if item.present else "without"
+        return folder / f"{item.seed}-{item.attribute}-{side}.png"
+    digest = hashlib.blake2b(repr(item).encode(errors="surrogateescape"), digest_size=8).hexdigest()
+    return folder / f"{item.photo.stem[:80]}-{item.attribute}-{digest}.png"
 
 
-def dress(split: Split, direction: str) -> Split:
+def dress(split: Split, direction: str, cache: Path | None = None) -> Split:
     """Return a split in which drawn hats or glasses are on the photos without: true pairs.
 
     Parameters
@@ -290,11 +302,15 @@ def dress(split: Split, direction: str) -> Split:
     direction : {"add", "remove"}
         What is to be learned. To add, one that suits the face, in a style by chance, stands in for
         all photos with; to remove, one of any kind stands beside them.
+    cache : Path or None
+        Where to keep the landmarks that are found.
 
     Raises
     ------
     DataError
         If it is not photos, split by hats or by glasses.
+    IdentityError
+        If landmarks have to be found, and what finds them is not installed.
     """
     attribute = short_name(split.attribute)
     if split.source == DRAWN or attribute not in WORN:
@@ -303,16 +319,19 @@ def dress(split: Split, direction: str) -> Split:
             f"of {split.origin}. Leave --dress out, or give --attribute hat or glasses and the "
             "photos' folder."
         )
-    from .drawn import dressing
+    from .drawn import worn
 
     any_kind = direction == "remove"
     items = dict(split.items)
     for part in PARTS:
+        photos = split.items[part, "without"]
+        where = worn.landmarks.of_photos(photos, cache)
         dressed = [
-            Dressed(photo, attribute, seed)
+            Dressed(photo, attribute, where[photo], seed)
             if any_kind
-            else Dressed(photo, attribute, None, dressing.any_style(attribute, seed))
-            for seed, photo in enumerate(split.items[part, "without"])
+            else Dressed(photo, attribute, where[photo], None, worn.any_row(attribute, seed))
+            for seed, photo in enumerate(photos)
+            if photo in where
         ]
         items[part, "with"] = dressed + (split.items[part, "with"] if any_kind else [])
     drawn_on = f"{WORN[attribute]} of any kind" if any_kind else f"{WORN[attribute]} that suit"
@@ -394,17 +413,12 @@ def read_image(item: Item, size: int, cache: Path | None = None) -> np.ndarray:
     OSError or ValueError
         If a photo can't be read.
     """
-    if isinstance(item, Drawn):
-        path = _drawn_path(_drawn_folder(cache, size), item) if cache else None
-        if path is None or not path.is_file():
-            return _draw(item, size)
-        return np.asarray(pixels.open_photo(path))
-    if isinstance(item, Dressed):
-        from .drawn import dressing
-
-        photo = read_image(item.photo, size)
-        return dressing.dress(photo, item.attribute, item.seed, item.style)
-    return pixels.face_crop(pixels.open_photo(item), size)
+    if isinstance(item, Path):
+        return pixels.face_crop(pixels.open_photo(item), size)
+    path = _drawn_path(_drawn_folder(cache, size), item) if cache else None
+    if path is None or not path.is_file():
+        return _draw(item, size)
+    return np.asarray(pixels.open_photo(path))
 
 
 def read_images(

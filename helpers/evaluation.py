@@ -31,7 +31,7 @@ from . import (
     whole_path,
 )
 from .datasets import DRAWN, Item, Split
-from .drawn import dressing
+from .drawn.worn import any_row
 from .errors import DataError, TrainingError, counted
 from .files import write_text, written_whole
 from .judges import (
@@ -392,7 +392,7 @@ def _in_any_style(generator, attribute: str) -> Generator:
     """Return the generator in a style that is by chance, but the same for the same image."""
 
     def residual(images):
-        styles = [dressing.any_style(attribute, zlib.crc32(image.tobytes())) for image in images]
+        styles = [any_row(attribute, zlib.crc32(image.tobytes())) for image in images]
         return generator([tf.constant(images), tf.constant(styles)], training=False)
 
     return residual

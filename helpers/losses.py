@@ -21,20 +21,16 @@ def cross_entropy(logits: tf.Tensor, target: int) -> tf.Tensor:
 
 
 def discriminator_loss(
-    logits_with: tf.Tensor,
-    logits_without: tf.Tensor,
-    logits_added: tf.Tensor,
-    logits_removed: tf.Tensor,
+    logits_with: tf.Tensor, logits_without: tf.Tensor, *logits_edited: tf.Tensor
 ) -> tf.Tensor:
-    """Return the discriminator's loss over both real halves and both kinds of edits.
+    """Return the discriminator's loss over both real halves and each kind of edits.
 
     It learns real photos' class, and to call everything a generator touched `GENERATED`.
     """
     return (
         cross_entropy(logits_with, REAL_WITH)
         + cross_entropy(logits_without, REAL_WITHOUT)
-        + cross_entropy(logits_added, GENERATED)
-        + cross_entropy(logits_removed, GENERATED)
+        + sum(cross_entropy(logits, GENERATED) for logits in logits_edited)
     )
 
 

@@ -25,6 +25,7 @@ LEAK = 0.2
 # residual is some 30 levels of noise, a step of Adam moves it 127.5 times too far, and nothing is
 # ever put on.
 LEVELS = 127.5  # in a step of 1 on [-1, 1]
+PATCHED = 128  # px a side; of larger images, the attention network reads and writes patches
 
 
 @keras.saving.register_keras_serializable("inverter")
@@ -326,7 +327,9 @@ def attention_generator(
     Parameters
     ----------
     size : int
-        Side of the image in pixels, a multiple of 8.
+        Side of the image in pixels, a multiple of 8. From 256 on, the first layer reads patches of
+        2 x 2 pixels (3 x 3 from 384 on) and the last writes them, so that all between costs no more
+        than at 128 px.
     width : int
         Channels at full resolution; 24 is the course's full size, 12 the quick profile's.
     name, dtype
@@ -359,7 +362,8 @@ def attention_generator(
         )(style)
         code = layers.Dense(width, name="code", dtype="float32")(angles)
         code = LeakyReLU(name="code_leak", dtype="float32")(code)
-    x = _convolution(widths[0], 3, 1, "encode0", dtype)(image)
+    patch = max(1, size // PATCHED)
+    x = _convolution(widths[0], 3 * patch, patch, "encode0", dtype)(image)
     x = _normalize_and_leak(x, "encode0", dtype)
     skips = [x]
     for block, filters in enumerate(widths[1:], 1):
@@ -381,14 +385,29 @@ def attention_generator(
         x = _normalize_and_leak(x, f"decode{block}", dtype, code)
     x = _convolution(widths[0], 3, 1, "refine", dtype)(x)
     x = LeakyReLU(name="refine_leak", dtype=dtype)(x)
-    heads = _convolution(4, 3, 1, "heads", dtype, bias_initializer=_head_bias)(x)
+    heads = _convolution(4 * patch**2, 3, 1, "heads", dtype, bias_initializer=_head_bias)(x)
     heads = layers.Activation("linear", name="heads_float", dtype="float32")(heads)
+    if patch > 1:
+        heads = layers.Lambda(
+            lambda t: tf.nn.depth_to_space(t, patch), name="pixels", dtype="float32"
+        )(heads)
     paint = layers.Lambda(lambda t: ops.tanh(t[..., :3]), name="paint", dtype="float32")(heads)
     mask = layers.Lambda(lambda t: ops.sigmoid(t[..., 3:]), name="mask", dtype="float32")(heads)
     residual = layers.Lambda(lambda t: t[0] * (t[1] - t[2]), name="residual", dtype="float32")(
         [mask, paint, image]
     )
     return keras.Model(inputs, residual, name=name)
+
+
+def doubled(weights: list[np.ndarray]) -> list[np.ndarray]:
+    """Return weights of an attention generator at 128 px as those of one at 256 px.
+
+    The first layer sees the mean of each patch and the last writes one colour in it, so that it
+    does what it did: something to train on from.
+    """
+    first, *between, heads, bias = weights
+    first = np.repeat(np.repeat(first, 2, axis=0), 2, axis=1) / 4
+    return [first, *between, np.tile(heads, 4), np.tile(bias, 4)]
 
 
 def in_style(generator: keras.Model, style=None) -> keras.Model:
@@ -414,7 +433,7 @@ def in_style(generator: keras.Model, style=None) -> keras.Model:
 
 def _head_bias(shape, dtype=None):
     """Start with a mask of about 0.27: open enough to learn from, closed enough to stay local."""
-    return ops.convert_to_tensor([0.0, 0.0, 0.0, -1.0], dtype=dtype)
+    return ops.tile(ops.convert_to_tensor([0.0, 0.0, 0.0, -1.0], dtype=dtype), shape[0] // 4)
 
 
 def attention_discriminator(
@@ -424,10 +443,12 @@ def attention_discriminator(
 
     Five convolutions with spectral normalization and no instance norm (which would hide how
     bright or how contrasted a face is), then one dense layer. Returns ``(logits, phi)`` as
-    `paper_discriminator` does.
+    `paper_discriminator` does. Of images from 256 px on it sees the means of their patches.
     """
     image = keras.Input((size, size, 3), name="image")
     x = image
+    if size > PATCHED:
+        x = layers.AveragePooling2D(size // PATCHED, name="pool", dtype="float32")(x)
     for block, factor in enumerate([1, 2, 4, 8, 8], 1):
         x = _convolution(factor * width, 4, 2, f"conv{block}", dtype, SpectralConvolution)(x)
         if block == 3:

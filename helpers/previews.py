@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from . import datasets, pixels
-from .drawn import dressing
+from .drawn.worn import any_row
 
 
 def preview_batch(
@@ -23,19 +23,14 @@ def preview_batch(
     return sides[0][:count], sides[1][:count]
 
 
-def preview_sheet(
-    generator_add: keras.Model,
-    generator_remove: keras.Model,
-    without: np.ndarray,
-    with_: np.ndarray,
-) -> np.ndarray:
-    """Return a picture of both directions, uint8: rows of image, edited, residual.
+def preview_sheet(*directions: tuple[keras.Model, np.ndarray]) -> np.ndarray:
+    """Return a picture of generators and their images, uint8: rows of image, edited, residual.
 
     The residual is shown at a fixed range, gray for 0, so that pictures of different steps can be
     compared (scaling each by its own range is what made the original's residuals brighten).
     """
     rows = []
-    for generator, images in ((generator_add, without), (generator_remove, with_)):
+    for generator, images in directions:
         residual = generator(images, training=False).numpy()
         for row in (images, np.clip(images + residual, -1, 1), np.clip(residual, -1, 1)):
             rows.append(np.concatenate(list(pixels.to_bytes(row)), axis=1))
@@ -46,7 +41,7 @@ def in_many_styles(generator: keras.Model, attribute: str):
     """Return a generator that draws on each face of a batch in another style, by chance."""
 
     def residual(images, training):
-        chosen = tf.constant([dressing.any_style(attribute, i) for i in range(len(images))])
+        chosen = tf.constant([any_row(attribute, i) for i in range(len(images))])
         return generator([tf.constant(images), chosen], training=training)
 
     return residual

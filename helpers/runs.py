@@ -213,7 +213,8 @@ class Run:
         """
         self.trainer.check_finite(self._kept())
         self.checkpoints.save(self.step, self._writer)
-        for direction, generator in zip(training.DIRECTIONS, self.averaged, strict=True):
+        for direction in self.recipe.directions:
+            generator = self.averaged[training.DIRECTIONS.index(direction)]
             path = self.weights_path(direction)
             weight_files.save_generator(path, generator, card_of(self, direction))
 
@@ -226,7 +227,9 @@ class Run:
         add, remove = self.averaged
         if self.settings.styles():
             add = in_many_styles(add, celeba.short_name(self.settings.attribute))
-        sheet = preview_sheet(add, remove, *fixed)
+        learn = self.recipe.directions
+        shown = [(add, fixed[0])] * ("add" in learn) + [(remove, fixed[1])] * ("remove" in learn)
+        sheet = preview_sheet(*shown)
         path = self.folder / "previews" / f"step-{self.step:06d}.png"
         path.parent.mkdir(exist_ok=True)
         with written_whole(path) as temporary:
@@ -345,8 +348,10 @@ def _advance(bar, elapsed: float, minutes: float | None, report: dict[str, float
         bar.refresh()
     if not bar.disable:
         bar.set_postfix_str(
-            f"D {report['discriminator']:.2f} add {report['add/gan']:.2f} "
-            f"remove {report['remove/gan']:.2f}",
+            " ".join(
+                [f"D {report['discriminator']:.2f}"]
+                + [f"{d} {report[f'{d}/gan']:.2f}" for d in training.DIRECTIONS if f"{d}/gan" in report]
+            ),
             refresh=False,
         )
 

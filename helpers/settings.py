@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import celeba, networks, training
-from .drawn import dressing
+from .drawn import worn
 from .errors import TrainingError
 
 
@@ -49,7 +49,7 @@ class Settings:
     def styles(self) -> tuple[str, ...]:
         """Return what one may choose of what generator_add draws: it learns that from pairs."""
         chosen = self.dress == "add" and self.network == "attention"
-        return dressing.STYLES[celeba.short_name(self.attribute)] if chosen else ()
+        return worn.STYLES[celeba.short_name(self.attribute)] if chosen else ()
 
     @classmethod
     def from_json(cls, text: str | bytes, where: Path) -> "Settings":

@@ -53,6 +53,7 @@ class Recipe:
     mirror: bool = True  # every second photo
     matched: bool = True  # people on both sides are alike in what else the data knows
     balanced: bool = False  # as many photos without as with
+    directions: tuple[str, ...] = DIRECTIONS  # that learn; with one, the other is left out
 
 
 RECIPES = {
@@ -86,12 +87,13 @@ RECIPES = {
         beta_2=0.99,
     ),
 }
-# To put on what is drawn: the truth says all, and with it there is no need to come back again. At
-# 64 px, after 800 steps, a weight of 200 left 15.4 gray levels where glasses are, and 50 left 18.9.
-ADD_DRAWN = {"truth": 400.0, "dual": 0.0, "cycle": 0.0, "cycle_with": 0.0}
-# To take off what is drawn, of any kind: it may be large and reach out of its region, and the truth
-# keeps the edits from what it isn't. With losses that want edits small, crowns of real hats stayed.
-REMOVE_DRAWN = {"pixel": 0.0, "mask": 0.0, "spare_known": True}
+# On drawn pairs the truth says all, so that a direction learns alone: nothing has to come back.
+_ALONE = {"dual": 0.0, "cycle": 0.0, "cycle_with": 0.0, "spare_known": True}
+# At 64 px, after 800 steps, a weight of 200 left 15.4 gray levels where glasses are, and 50 18.9.
+ADD_DRAWN = {**_ALONE, "truth": 400.0, "directions": ("add",)}
+# What is taken off is of any kind: it may be large and reach out of its region, and the truth keeps
+# the edits from what it isn't. With losses that want edits small, crowns of real hats stayed.
+REMOVE_DRAWN = {**_ALONE, "truth": 200.0, "pixel": 0.0, "mask": 0.0, "directions": ("remove",)}
 
 
 class Models(NamedTuple):
@@ -362,13 +364,13 @@ def make_train_step(
     def see(images, seed, groups):
         return augment(images, seed, groups) if recipe.augment else images
 
-    def update_discriminator(without, with_, of_without, of_with, seed):
-        added = edit(without, of_without[0], recipe.clip)
-        removed = edit(with_, of_with[0], recipe.clip)
-        everything = tf.concat([with_, without, added, removed], axis=0)
+    def update_discriminator(without, with_, ways, found, seed):
+        edits = [edit(w.image, f[0], recipe.clip) for w, f in zip(ways, found, strict=True)]
+        everything = tf.concat([with_, without, *edits], axis=0)
+        groups = 2 + len(edits)
         with tf.GradientTape() as tape:
-            logits, _ = discriminator(see(everything, seed, groups=4), training=True)
-            loss = losses.discriminator_loss(*tf.split(logits, 4))
+            logits, _ = discriminator(see(everything, seed, groups=groups), training=True)
+            loss = losses.discriminator_loss(*tf.split(logits, groups))
             own = distribute.share(loss)
         update(optimizers.discriminator, tape, own, discriminator.trainable_variables)
         return loss
@@ -401,56 +403,58 @@ def make_train_step(
             known=way.known,
         )
 
-    def separate_step(add, remove, seeds):
+    chosen = [DIRECTIONS.index(direction) for direction in recipe.directions]
+
+    def separate_step(without, with_, ways, seeds):
         tapes, edits = [], []
-        for way in (add, remove):
+        for way in ways:
             with tf.GradientTape() as tape:
                 edits.append(way.run(way.image, training=True))
             tapes.append(tape)
-        loss = update_discriminator(add.image, remove.image, *edits, seeds[0])
-        both = {}
-        for direction, way, tape, of_image, key in zip(
-            DIRECTIONS, (add, remove), tapes, edits, (seeds[1], seeds[2]), strict=True
-        ):
-            variables = getattr(models, f"generator_{direction}").trainable_variables
+        loss = update_discriminator(without, with_, ways, edits, seeds[0])
+        terms = []
+        for number, way, tape, of_image in zip(chosen, ways, tapes, edits, strict=True):
             # Nothing has changed this generator since it made its edits, so they serve here too.
             with tape:
-                both[direction] = terms_of(way, of_image, key)
-                total = distribute.share(sum(both[direction].values()))
+                terms.append(terms_of(way, of_image, seeds[1 + number]))
+                total = distribute.share(sum(terms[-1].values()))
             if not frozen:
-                update(getattr(optimizers, f"generator_{direction}"), tape, total, variables)
-        return loss, both
+                update(optimizers[number], tape, total, models[number].trainable_variables)
+        return loss, terms
 
-    def joint_step(add, remove, seeds):
+    def joint_step(without, with_, ways, seeds):
         with tf.GradientTape() as tape:
-            of_without, of_with = (way.run(way.image, training=True) for way in (add, remove))
+            edits = [way.run(way.image, training=True) for way in ways]
             # This update leaves the generators alone, so that their edits serve both updates.
             with tape.stop_recording():
-                loss = update_discriminator(add.image, remove.image, of_without, of_with, seeds[0])
-            both = {
-                "add": terms_of(add, of_without, seeds[1]),
-                "remove": terms_of(remove, of_with, seeds[2]),
-            }
-            total = distribute.share(sum(sum(terms.values()) for terms in both.values()))
+                loss = update_discriminator(without, with_, ways, edits, seeds[0])
+            terms = [
+                terms_of(way, of_image, seeds[1 + number])
+                for number, way, of_image in zip(chosen, ways, edits, strict=True)
+            ]
+            total = distribute.share(sum(sum(t.values()) for t in terms))
         if frozen:
-            return loss, both
-        variables = [generator_add.trainable_variables, generator_remove.trainable_variables]
+            return loss, terms
+        variables = [models[number].trainable_variables for number in chosen]
         found = gradients(tape, total, variables, half)
-        for optimizer, gradient, part in zip(optimizers[:2], found, variables, strict=True):
-            optimizer.apply_gradients(zip(gradient, part, strict=True))
-        return loss, both
+        for number, gradient, part in zip(chosen, found, variables, strict=True):
+            optimizers[number].apply_gradients(zip(gradient, part, strict=True))
+        return loss, terms
 
     @tf.function(jit_compile=xla)
     def train_step(without, with_, seed, known=(None, None), style=None):
         def run_in_style(image, training):
             return run_add(image if style is None else [image, style], training=training)
 
-        add = _Way(run_in_style, run_remove, without, with_, REAL_WITH, REAL_WITHOUT, known[0])
-        remove = _Way(run_remove, run_in_style, with_, without, REAL_WITHOUT, REAL_WITH, known[1])
+        both = [
+            _Way(run_in_style, run_remove, without, with_, REAL_WITH, REAL_WITHOUT, known[0]),
+            _Way(run_remove, run_in_style, with_, without, REAL_WITHOUT, REAL_WITH, known[1]),
+        ]
         step = joint_step if recipe.joint else separate_step
-        loss, both = step(add, remove, tf.random.split(seed, 3))
+        ways = [both[number] for number in chosen]
+        loss, losses_of = step(without, with_, ways, tf.random.split(seed, 3))
         report = {"discriminator": loss}
-        for direction, terms in both.items():
+        for direction, terms in zip(recipe.directions, losses_of, strict=True):
             report |= {f"{direction}/{name}": value for name, value in terms.items()}
         return report
 

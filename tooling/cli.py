@@ -252,10 +252,10 @@ def train(
     source = data or datasets.default_data()
     opened = datasets.open_split(source, attribute, seed=seed, images=images)
     if dress:
-        opened = datasets.dress(opened, dress.value)
-    if source == datasets.DRAWN:
+        opened = datasets.dress(opened, dress.value, CACHE)
+    if dress or source == datasets.DRAWN:
         datasets.draw_ahead(opened, size, CACHE)
-    elif cache:
+    if cache and source != datasets.DRAWN:
         opened.crops = pixels.Crops(CACHE / "crops", int(cache * 1e9))
     settings = runs.Settings(
         attribute=opened.attribute,

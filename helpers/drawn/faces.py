@@ -66,8 +66,7 @@ def _finish(canvas: Canvas, seed: int) -> np.ndarray:
 @lru_cache
 def drawing_version() -> str:
     """A short name of the code that draws: it changes when any of it does (for caches)."""
-    names = ("faces", "people", "portraits", "hair", "eyewear", "headwear", "drawing")
-    sources = (Path(__file__).with_name(f"{name}.py").read_bytes() for name in names)
+    sources = (path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py")))
     return hashlib.blake2b(b"".join(sources), digest_size=4).hexdigest()
 
 

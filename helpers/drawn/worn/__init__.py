@@ -1,0 +1,7 @@
+"""Hats and glasses in three dimensions, drawn on photos: `draw` in `helpers/drawn/dress.py`."""
+
+from . import landmarks
+from .dress import Dressed, draw
+from .styles import CHOICES, NUMBERS, STYLES, any_row, row
+
+__all__ = ["CHOICES", "NUMBERS", "STYLES", "Dressed", "any_row", "draw", "landmarks", "row"]

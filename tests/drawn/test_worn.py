@@ -1,0 +1,349 @@
+"""Hats and glasses in three dimensions, on faces of which all is known."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from helpers.drawn import faces
+from helpers.drawn.worn import CHOICES, NUMBERS, STYLES, any_row, draw, dress, row, styles
+from helpers.drawn.worn.frames import Cut, build_frame
+from helpers.drawn.worn.glasses import Glasses, put_on
+from helpers.drawn.worn.head import EAR
+from helpers.drawn.worn.lenses import Lens
+from helpers.drawn.worn.outlines import OUTLINES
+from helpers.drawn.worn.paint import Paint, shade, surface
+from helpers.drawn.worn.pose import MEAN_FACE, Pose, fit_pose, rotations
+from helpers.drawn.worn.scene import draw_mesh, see
+
+SIZE = 128
+ATTRIBUTES = ("glasses", "hat")
+STRAIGHT = dress.USUAL * SIZE - 0.5
+
+
+@pytest.fixture(scope="module")
+def photo():
+    return faces.draw_face(3, SIZE, glasses=False, hat=False)
+
+
+def turned(yaw, pitch=0.0, roll=0.0, scale=0.44, centre=(64.0, 66.0)) -> Pose:
+    """Return the pose of the mean face, turned by some degrees."""
+    angles = np.radians([yaw, pitch, roll])
+    return Pose(rotations(*angles), scale, np.array(centre), *angles)
+
+
+def landmarks_of(pose: Pose) -> np.ndarray:
+    return pose.project(MEAN_FACE)[:, :2]
+
+
+def plain_face(level: int, pose: Pose) -> np.ndarray:
+    """Return a photo of plain skin, before a wall, with the head where the pose says."""
+    from helpers.drawn.worn.head import see_head
+
+    image = np.full((SIZE, SIZE, 3), 0.9 * level, np.uint8)
+    image[see_head(pose, (SIZE, SIZE)).mask] = np.array([1.0, 0.76, 0.64]) * level
+    return image
+
+
+# --- pose -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("yaw", [-40, -15, 0, 25, 40])
+@pytest.mark.parametrize("pitch", [-15, 0, 15])
+def test_the_pose_of_a_known_head_is_found(yaw, pitch):
+    pose = fit_pose(landmarks_of(turned(yaw, pitch, roll=8)))
+    found = np.degrees([pose.yaw, pose.pitch, pose.roll])
+    np.testing.assert_allclose(found, [yaw, pitch, 8], atol=5)
+    assert pose.scale == pytest.approx(0.44, rel=0.1)
+    eyes = pose.project(MEAN_FACE)[:2, :2]
+    assert np.abs(eyes - landmarks_of(turned(yaw, pitch, roll=8))[:2]).max() < 1.5
+
+
+def test_the_mirror_image_has_the_mirrored_pose():
+    points = landmarks_of(turned(20, 5, 3))
+    mirrored = (points * [-1, 1] + [SIZE - 1, 0])[[1, 0, 2, 4, 3]]
+    one, other = fit_pose(points), fit_pose(mirrored)
+    assert one.yaw == pytest.approx(-other.yaw, abs=1e-4)
+    assert one.pitch == pytest.approx(other.pitch, abs=1e-4)
+
+
+@pytest.mark.parametrize("points", [np.zeros((5, 2)), np.full((5, 2), np.nan), np.zeros((3, 2))])
+def test_what_shows_no_face_is_refused(points):
+    with pytest.raises(ValueError, match=r"five points|one place"):
+        fit_pose(points)
+
+
+# --- what is drawn ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
+def test_the_same_seed_draws_the_same_and_others_draw_others(photo, attribute):
+    first = draw(photo, STRAIGHT, attribute, seed=5)
+    again = draw(photo, STRAIGHT, attribute, seed=5)
+    np.testing.assert_array_equal(first.image, again.image)
+    np.testing.assert_array_equal(first.mask, again.mask)
+    others = [draw(photo, STRAIGHT, attribute, seed=seed).image for seed in range(6, 10)]
+    assert all((other != first.image).any() for other in others)
+    suits = [draw(photo, STRAIGHT, attribute).image for _ in range(2)]
+    np.testing.assert_array_equal(*suits)
+
+
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
+def test_the_mask_covers_all_that_changed_and_little_else(photo, attribute):
+    for seed in range(12):
+        image, mask = draw(photo, STRAIGHT, attribute, seed=seed)
+        changed = (image != photo).any(axis=2)
+        assert image.dtype == np.uint8 and mask.dtype == np.float32
+        assert changed.mean() > 0.01
+        assert (mask[changed] > 0).all()
+        assert mask.min() >= 0 and mask.max() <= 1
+        assert (mask > 0).sum() < 2.2 * changed.sum()
+
+
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
+def test_strength_0_changes_nothing_and_more_of_it_changes_more(photo, attribute):
+    steps = [draw(photo, STRAIGHT, attribute, seed=2, strength=s) for s in (0, 0.25, 0.5, 1)]
+    np.testing.assert_array_equal(steps[0].image, photo)
+    assert (steps[0].mask == 0).all()
+    changes = [np.abs(step.image.astype(int) - photo) for step in steps]
+    for less, more in zip(changes, changes[1:], strict=False):
+        assert (less <= more).all()
+        assert less.sum() < more.sum()
+
+
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
+def test_black_and_white_stays_black_and_white(photo, attribute):
+    grey = np.repeat(photo.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
+    for seed in range(8):
+        image = draw(grey, STRAIGHT, attribute, seed=seed).image.astype(int)
+        assert np.ptp(image, axis=2).max() <= 1
+
+
+def test_a_dark_photo_gets_a_dark_frame():
+    pose = turned(0)
+    pale = Paint(np.full(3, 0.7), np.full(3, 0.7), gloss=0.2)
+    glasses = Glasses(Cut(OUTLINES["square"], 1.0), pale, Lens())
+    brightness = []
+    for level in (230, 120, 40):
+        scene = see(plain_face(level, pose), landmarks_of(pose))
+        image, _ = put_on(scene, glasses)
+        edge = scene.pose.project(build_frame(glasses.cut).edges[1])[:, :2]
+        x, y = np.rint(edge).astype(int).T
+        brightness.append(float(np.median(image[y, x])))
+    assert brightness[0] > 1.4 * brightness[1] > 1.4**2 * brightness[2]
+    assert brightness[2] < 75
+
+
+def test_coloured_light_falls_on_the_frame_as_well():
+    pose = turned(0)
+    pale = Paint(np.full(3, 0.7), np.full(3, 0.7), gloss=0.2)
+    glasses = Glasses(Cut(OUTLINES["square"], 1.0), pale, Lens())
+    image = plain_face(200, pose)
+    blue = (image * np.array([0.45, 0.7, 1.0])).astype(np.uint8)
+    blue[:20, :20] = (200, 40, 40)  # it is light, and not a photo of one colour
+    ratios = []
+    for shown in (image, blue):
+        scene = see(shown, landmarks_of(pose))
+        worn, _ = put_on(scene, glasses)
+        x, y = np.rint(scene.pose.project(build_frame(glasses.cut).edges[1])[:, :2]).astype(int).T
+        ratios.append(float(worn[y, x, 2].mean() / worn[y, x, 0].mean()))
+    assert ratios[1] > 1.25 * ratios[0]
+
+
+# --- turned heads -----------------------------------------------------------------------------
+
+
+def test_on_a_turned_head_the_far_lens_is_narrower_as_projection_says():
+    frame = build_frame(Cut(OUTLINES["square"]))
+    widths = {}
+    for yaw in (0, 35):
+        seen = turned(yaw).project(frame.edges)
+        widths[yaw] = np.ptp(seen[..., 0], axis=1)
+    assert widths[0][0] == pytest.approx(widths[0][1], rel=1e-3)
+    near, far = widths[35]  # the nose points to the right, so the right lens is the far one
+    assert far < 0.85 * near
+    assert 0.6 < near / widths[0][0] < 1.0
+
+
+def _temples(pose: Pose) -> np.ndarray:
+    """Return how far thick temples hide each pixel of a plain face, (h, w)."""
+    black = Paint(np.full(3, 0.004), np.full(3, 0.004))
+    back = build_frame(Cut(OUTLINES["wayfarer"], 1.0)).back
+    scene = see(plain_face(210, pose), landmarks_of(pose))
+    values = surface(back, scene.pose, black)
+    layer = draw_mesh(scene, back, values, lambda points: shade(points, scene.light), 3.0)
+    return layer.spread(scene.shape)
+
+
+def test_the_near_temple_is_seen_and_the_far_one_is_hidden_behind_the_cheek():
+    pose = turned(35)
+    temples = _temples(pose)
+    seen = []
+    for sign in (-1, 1):  # half way to the ear, on either side
+        x, y = pose.project(np.array([75.0 * sign, -6.0, 55.0]))[:2].round().astype(int)
+        seen.append(float(temples[y - 2 : y + 3, x - 1 : x + 2].max()))
+    assert seen[0] > 0.8 and seen[1] < 0.05
+    # From in front both are seen, short, and neither reaches beyond the ears.
+    straight = turned(0)
+    columns = np.flatnonzero(_temples(straight).any(axis=0))
+    ears = [straight.project(EAR * (sign, 1, 1) + (5 * sign, 0, 0))[0] for sign in (-1, 1)]
+    assert ears[0] < columns.min() < 50 and 78 < columns.max() < ears[1]
+
+
+def test_a_hat_turns_with_the_head():
+    masks = {}
+    for yaw in (-30, 0, 30):
+        pose = turned(yaw)
+        face, landmarks = plain_face(200, pose), landmarks_of(pose)
+        masks[yaw] = draw(face, landmarks, "hat", style=row("hat", "top hat")).mask > 0.8
+    # The crown is further back than the eyes, which stay where they are.
+    middle = {yaw: np.nonzero(mask[10:40])[1].mean() for yaw, mask in masks.items()}
+    assert middle[30] < middle[0] - 5 < middle[0] + 5 < middle[-30]
+    assert (masks[30] != masks[-30][:, ::-1]).mean() < 0.06
+
+
+# --- styles -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
+def test_a_row_says_what_it_was_made_of(attribute):
+    names = STYLES[attribute]
+    assert names == CHOICES[attribute] + NUMBERS[attribute]
+    for kind in CHOICES[attribute]:
+        numbers = {name: -0.5 for name in NUMBERS[attribute]}
+        style = row(attribute, kind, **numbers)
+        assert len(style) == len(names)
+        assert styles.read_row(attribute, style) == (kind, numbers)
+    assert styles.read_row(attribute, ()).kind == ""
+    with pytest.raises(ValueError, match="Expected one of"):
+        row(attribute, "monocle")
+    with pytest.raises(ValueError, match="has no"):
+        row(attribute, loudness=1)
+    with pytest.raises(ValueError, match="numbers"):
+        styles.read_row(attribute, (0.0,) * 3)
+
+
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
+def test_all_kinds_are_drawn_and_differ(photo, attribute):
+    drawn = [
+        draw(photo, STRAIGHT, attribute, style=row(attribute, kind)).image
+        for kind in CHOICES[attribute]
+    ]
+    for place, one in enumerate(drawn):
+        assert (one != photo).any(axis=2).mean() > 0.005
+        assert all((one != other).any() for other in drawn[:place])
+
+
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
+def test_each_number_of_a_style_changes_the_picture(photo, attribute):
+    kind = CHOICES[attribute][0]
+    middle = draw(photo, STRAIGHT, attribute, style=row(attribute, kind)).image.astype(int)
+    for name in NUMBERS[attribute]:
+        for end in (-1, 1):
+            style = row(attribute, kind, **{name: end})
+            other = draw(photo, STRAIGHT, attribute, style=style).image
+            assert np.abs(other - middle).max() > 15, (name, end)
+
+
+def test_darker_lenses_are_darker(photo):
+    eye = (slice(62, 70), slice(46, 54))
+    levels = [
+        draw(photo, STRAIGHT, "glasses", style=row("glasses", "round", lenses=dark))
+        .image[eye]
+        .mean()
+        for dark in (0, 0.5, 1)
+    ]
+    assert levels[0] > 1.3 * levels[1] > 1.3**2 * levels[2]
+
+
+def test_what_suits_differs_from_person_to_person():
+    worn = []
+    for seed in range(24):
+        scene = see(faces.draw_face(seed, SIZE, glasses=False, hat=False), STRAIGHT)
+        suits = styles.Style("", dict.fromkeys(NUMBERS["glasses"], 0.0))
+        worn.append(styles.suiting_glasses(scene, suits))
+    assert len({glasses.cut.outline for glasses in worn}) >= 4
+    assert np.ptp([glasses.paint.colour[0] for glasses in worn]) > 0.02
+
+
+def test_any_style_is_what_suits_at_times_and_else_of_all_kinds():
+    rows = [any_row("glasses", seed) for seed in range(300)]
+    assert 40 < sum(not any(style) for style in rows) < 120
+    kinds = {styles.read_row("glasses", style).kind for style in rows}
+    assert kinds == {"", *CHOICES["glasses"]}
+    assert rows[7] == any_row("glasses", 7)
+
+
+# --- any size, any place ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
+def test_a_larger_photo_gets_the_same_at_its_own_size(attribute):
+    small, large = (faces.draw_face(3, size, glasses=False, hat=False) for size in (128, 256))
+    kind = CHOICES[attribute][0]
+    masks = [
+        draw(shown, dress.USUAL * len(shown) - 0.5, attribute, style=row(attribute, kind)).mask
+        for shown in (small, large)
+    ]
+    halved = masks[1].reshape(128, 2, 128, 2).mean(axis=(1, 3))
+    assert np.abs(halved - masks[0]).mean() < 0.02
+
+
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
+@pytest.mark.parametrize("shift", [(0, -70), (80, 0), (400, 400)])
+def test_a_face_at_the_edge_or_outside_is_no_error(photo, attribute, shift):
+    image, mask = draw(photo, STRAIGHT + shift, attribute, seed=1)
+    assert image.shape == photo.shape and np.isfinite(mask).all()
+
+
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
+@pytest.mark.parametrize("level", [0, 255])
+def test_black_and_white_walls_are_no_error(attribute, level):
+    with np.errstate(all="raise", under="ignore"):
+        image, mask = draw(np.full((96, 128, 3), level, np.uint8), STRAIGHT, attribute, seed=3)
+    assert image.shape == (96, 128, 3) and np.isfinite(mask).all()
+
+
+def test_wrong_arguments_are_refused(photo):
+    with pytest.raises(ValueError, match="uint8"):
+        draw(photo.astype(np.float32), STRAIGHT, "hat")
+    with pytest.raises(ValueError, match="Expected one of"):
+        draw(photo, STRAIGHT, "beard")
+    with pytest.raises(ValueError, match="strength"):
+        draw(photo, STRAIGHT, "hat", strength=1.5)
+
+
+# --- landmarks --------------------------------------------------------------------------------
+
+
+def test_landmarks_are_found_once_and_kept(tmp_path, monkeypatch, photo):
+    asked = []
+
+    def find(image):
+        asked.append(image.shape)
+        return STRAIGHT if image.mean() > 5 else None
+
+    monkeypatch.setattr(landmarks, "find_five", find)
+    Image.fromarray(photo).save(tmp_path / "one.png")
+    Image.fromarray(0 * photo).save(tmp_path / "none.png")
+    for _ in range(2):
+        kept = landmarks.Landmarks(tmp_path / "cache" / "landmarks.npz")
+        np.testing.assert_allclose(kept.of(tmp_path / "one.png"), STRAIGHT, rtol=1e-6)
+        assert kept.of(tmp_path / "none.png") is None
+        kept.save()
+    assert len(asked) == 2
+
+
+def test_celebas_own_landmarks_are_read(tmp_path):
+    text = "1\nlefteye_x lefteye_y\n000001.jpg  69 109  106 113   77 142   73 152  108 154\n"
+    (tmp_path / landmarks.CELEBA_FILE).write_text(text)
+    points = landmarks.Landmarks(tmp_path / "none.npz", tmp_path).of(tmp_path / "000001.jpg")
+    np.testing.assert_array_equal(points[[0, 4]], [[69, 109], [108, 154]])
+
+
+def test_landmarks_move_into_the_crop():
+    points = np.array([[69.6, 111.5], [107.9, 111.5], [88.7, 132], [72.5, 152.5], [105, 152.5]])
+    crop = landmarks.to_crop(points, 128)
+    np.testing.assert_allclose(crop[:2], [[49.9, 65.7], [77.5, 65.7]], atol=0.1)
+    np.testing.assert_allclose(
+        landmarks.to_crop(points, 50, (300, 200)), (points + 0.5 - [50, 0]) / 4 - 0.5
+    )
