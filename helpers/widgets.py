@@ -29,37 +29,43 @@ def _watch(controls: list[ipywidgets.Widget], redraw: Callable[[], None]) -> Non
 
 
 def style_sliders(
-    network: Callable[[list], np.ndarray], names: list[str], image: np.ndarray, zoom: int = 2
+    network: Callable[[list], np.ndarray], card: dict, image: np.ndarray, zoom: int = 1
 ) -> ipywidgets.VBox:
-    """Choose what is drawn: a slider for each number of a style, from -1 to 1; 0 is what suits.
+    """Choose what is drawn: its kind, and a slider for each other number of a style.
 
     Parameters
     ----------
     network : callable
         As `weight_files.load_network` gives it: maps ``[images, styles]`` to residuals.
-    names : list of str
-        Of the numbers: ``card["styles"]``.
+    card : dict
+        Of the same; its ``"styles"`` name the numbers, and its ``"kinds"`` those of them of which
+        at most one is 1.
     image : np.ndarray
         A face crop, float32 (size, size, 3) in [-1, 1].
     zoom : int
         Times that each pixel is repeated on the page.
     """
     unit = np.asarray(image, np.float32)[None]
-    sliders = [
+    kinds = card.get("kinds", [])
+    choice = ipywidgets.Dropdown(options=[("as it suits", ""), *kinds], description="kind")
+    controls = [choice] if kinds else []
+    controls += [
         ipywidgets.FloatSlider(value=0.0, min=-1.0, max=1.0, step=0.1, description=name)
-        for name in names
+        for name in card["styles"]
+        if name not in kinds
     ]
     picture = ipywidgets.HTML()
 
     def redraw() -> None:
-        style = np.float32([[slider.value for slider in sliders]])
+        chosen = {c.description: c.value for c in controls} | {choice.value: 1.0}
+        style = np.float32([[chosen.get(name, 0.0) for name in card["styles"]]])
         edited = np.clip(unit + np.asarray(network([unit, style])), -1, 1)
-        said = ", ".join(f"{s.description} {s.value:g}" for s in sliders)
+        said = ", ".join(f"{c.description} {c.value or 'as it suits'}" for c in controls)
         both = np.concatenate([displayable(x[0]) for x in (unit, edited)], axis=1)
         picture.value = described(png(both, zoom), f"The face, and edited with {said}")
 
-    _watch(sliders, redraw)
-    return ipywidgets.VBox([*sliders, picture])
+    _watch(controls, redraw)
+    return ipywidgets.VBox([*controls, picture])
 
 
 # --- the strength of a residual (notebooks 00, 02) ------------------------------------------

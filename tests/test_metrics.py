@@ -27,7 +27,7 @@ from helpers import (
     whole_path,
 )
 from helpers.celeba import read_attributes
-from helpers.drawn import dressing
+from helpers.drawn import worn
 from helpers.errors import TrainingError
 
 SIZE = 32
@@ -688,9 +688,9 @@ def test_evaluate_command(folders, weights, tmp_path, monkeypatch):
 def test_any_style_is_another_for_each_image_and_the_same_for_the_same(
     folders, weights, tmp_path, monkeypatch
 ):
-    styled = networks.attention_generator(SIZE, 4, styles=3)
+    styled = networks.attention_generator(SIZE, 4, styles=len(worn.STYLES["glasses"]))
     card = weight_files.load_generator(weights / "glasses-add.npz")[1]
-    card["styles"] = list(dressing.STYLES["glasses"])
+    card["styles"] = list(worn.STYLES["glasses"])
     weight_files.save_generator(weights / "glasses-add.npz", styled, card)
     used = {}
 

@@ -215,3 +215,27 @@ def test_doubling_has_the_gradient_that_tensorflow_has(dtype):
     np.testing.assert_array_equal(ours, theirs)
     gradients = [tape.gradient(loss, x) for loss in losses]
     np.testing.assert_allclose(*gradients, rtol=1e-5 if dtype == "float32" else 1e-2, atol=1e-2)
+
+
+def test_patches_begin_with_what_the_small_network_does():
+    """At 256 px, weights of 128 px give the same mask and paint, each pixel four times."""
+    small = networks.attention_generator(128, 8)
+    large = networks.attention_generator(256, 8)
+    large.set_weights(networks.doubled(small.get_weights()))
+    image = tf.random.stateless_uniform((1, 256, 256, 3), [0, 7], -1, 1)
+    pooled = tf.nn.avg_pool2d(image, 2, 2, "VALID")
+    expected = networks.with_mask(small)(pooled)[1]
+    found = networks.with_mask(large)(image)[1].numpy()
+    np.testing.assert_allclose(found[:, ::2, ::2], expected, atol=2e-5)
+    np.testing.assert_array_equal(found[:, ::2, ::2], found[:, 1::2, 1::2])
+    logits, _ = networks.attention_discriminator(256, 8)(image)
+    assert logits.shape == (1, 3)
+
+
+def test_patches_cost_little_more():
+    small, large = (networks.attention_generator(size) for size in (128, 256))
+    counts = [networks.multiply_accumulates(model) for model in (small, large)]
+    assert counts[1] < 1.25 * counts[0]
+    assert networks.multiply_accumulates(networks.attention_discriminator(256)) == (
+        networks.multiply_accumulates(networks.attention_discriminator(128))
+    )

@@ -191,7 +191,7 @@ def test_whom_a_photo_shows(tmp_path):
     items = [item for items in split.items.values() for item in items]
     for item in items:
         assert split.person(item) == str((int(item.stem) - 1) // 2)
-    assert split.person(datasets.Dressed(items[0], "glasses")) == split.person(items[0])
+    assert split.person(datasets.Dressed(items[0], "glasses", ())) == split.person(items[0])
     assert split.person(datasets.Drawn(7, "hat", True)) == "7"
 
 

@@ -533,7 +533,7 @@ def test_weights_files_hold_no_pickle(tmp_path):
 
 def test_preview_shows_the_residual_at_a_fixed_range(images):
     models = Models(*tiny("attention"))
-    sheet = previews.preview_sheet(*models[:2], *(i.numpy() for i in images))
+    sheet = previews.preview_sheet(*zip(models[:2], (i.numpy() for i in images), strict=True))
     assert sheet.shape == (6 * SIZE, 2 * SIZE, 3)
     residual = models.generator_add(images[0]).numpy()
     np.testing.assert_array_equal(

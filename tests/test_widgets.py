@@ -112,10 +112,12 @@ def test_the_browser_says_in_words_what_goes_together(browser):
 def test_style_sliders_give_the_network_what_they_say():
     def network(inputs):
         images, style = inputs
-        assert images.dtype == style.dtype == np.float32 and style.shape == (1, 2)
-        return np.full_like(images, 0.5 * style[0, 0] - 0.25 * style[0, 1])
+        assert images.dtype == style.dtype == np.float32 and style.shape == (1, 4)
+        number = 0.5 * style[0, 0] - 0.25 * style[0, 1] - 0.5 * style[0, 2] + 0.125 * style[0, 3]
+        return np.full_like(images, number)
 
-    widget = widgets.style_sliders(network, ["shape", "colour"], np.zeros((4, 4, 3)), zoom=1)
+    card = {"styles": ["shape", "colour", "round", "square"], "kinds": ["round", "square"]}
+    widget = widgets.style_sliders(network, card, np.zeros((4, 4, 3)), zoom=1)
 
     def edited():
         return open_png(pictures(widget)[0])[0, [0, 4], 0].tolist()
@@ -125,7 +127,13 @@ def test_style_sliders_give_the_network_what_they_say():
     assert edited() == [128, 191]
     assert moves(widget, "colour", -1.0) == [True]
     assert edited() == [128, 223]
-    assert alts(widget) == ["The face, and edited with shape 1, colour -1"]
+    assert alts(widget) == ["The face, and edited with kind as it suits, shape 1, colour -1"]
+    assert moves(widget, "kind", "round") == [True]
+    assert edited() == [128, 159]
+    assert moves(widget, "kind", "square") == [True]  # instead of it, not beside it
+    assert edited() == [128, 239]
+    older = widgets.style_sliders(network, {"styles": card["styles"]}, np.zeros((4, 4, 3)))
+    assert len(older.children) == 4 + 1
 
 
 def test_residual_strength_is_image_edit_residual():

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from helpers.drawn import faces
-from helpers.drawn.worn import CHOICES, NUMBERS, STYLES, any_row, draw, dress, row, styles
+from helpers.drawn.worn import CHOICES, NUMBERS, STYLES, any_row, draw, dress, landmarks, row, styles
 from helpers.drawn.worn.frames import Cut, build_frame
 from helpers.drawn.worn.glasses import Glasses, put_on
 from helpers.drawn.worn.head import EAR
@@ -315,35 +315,35 @@ def test_wrong_arguments_are_refused(photo):
 # --- landmarks --------------------------------------------------------------------------------
 
 
+def test_landmarks_of_a_photo_are_where_eyes_and_mouth_are(photo):
+    points = landmarks.at_size(landmarks.find_five(photo), SIZE)
+    np.testing.assert_allclose(points[:2], dress.USUAL[:2] * SIZE - 0.5, atol=4)
+    np.testing.assert_allclose(points[3:], dress.USUAL[3:] * SIZE - 0.5, atol=6)
+    mirrored = landmarks.at_size(landmarks.find_five(photo[:, ::-1].copy()), SIZE)
+    np.testing.assert_allclose(SIZE - 1 - mirrored[[1, 0], 0], points[:2, 0], atol=3)
+
+
 def test_landmarks_are_found_once_and_kept(tmp_path, monkeypatch, photo):
     asked = []
 
-    def find(image):
-        asked.append(image.shape)
-        return STRAIGHT if image.mean() > 5 else None
+    def find(crop):
+        asked.append(crop.shape)
+        return tuple(dress.USUAL.ravel())
 
     monkeypatch.setattr(landmarks, "find_five", find)
-    Image.fromarray(photo).save(tmp_path / "one.png")
-    Image.fromarray(0 * photo).save(tmp_path / "none.png")
+    photos = [tmp_path / "one.png", tmp_path / "two.png", tmp_path / "none.png"]
+    for path in photos[:2]:
+        Image.fromarray(photo).save(path)
     for _ in range(2):
-        kept = landmarks.Landmarks(tmp_path / "cache" / "landmarks.npz")
-        np.testing.assert_allclose(kept.of(tmp_path / "one.png"), STRAIGHT, rtol=1e-6)
-        assert kept.of(tmp_path / "none.png") is None
-        kept.save()
+        found = landmarks.of_photos(photos, tmp_path / "cache")
+        assert list(found) == photos[:2]  # what can't be read has none, and is no error
+        np.testing.assert_allclose(found[photos[1]], dress.USUAL.ravel())
     assert len(asked) == 2
+    Image.fromarray(photo[:100]).save(photos[0])  # another photo in its place
+    landmarks.of_photos(photos, tmp_path / "cache")
+    assert len(asked) == 3
 
 
-def test_celebas_own_landmarks_are_read(tmp_path):
-    text = "1\nlefteye_x lefteye_y\n000001.jpg  69 109  106 113   77 142   73 152  108 154\n"
-    (tmp_path / landmarks.CELEBA_FILE).write_text(text)
-    points = landmarks.Landmarks(tmp_path / "none.npz", tmp_path).of(tmp_path / "000001.jpg")
-    np.testing.assert_array_equal(points[[0, 4]], [[69, 109], [108, 154]])
-
-
-def test_landmarks_move_into_the_crop():
-    points = np.array([[69.6, 111.5], [107.9, 111.5], [88.7, 132], [72.5, 152.5], [105, 152.5]])
-    crop = landmarks.to_crop(points, 128)
-    np.testing.assert_allclose(crop[:2], [[49.9, 65.7], [77.5, 65.7]], atol=0.1)
-    np.testing.assert_allclose(
-        landmarks.to_crop(points, 50, (300, 200)), (points + 0.5 - [50, 0]) / 4 - 0.5
-    )
+def test_a_share_of_the_crop_is_the_same_place_at_any_size():
+    np.testing.assert_allclose(landmarks.at_size((0.5,) * 10, 128), 63.5)
+    np.testing.assert_allclose(landmarks.at_size((0.25,) * 10, 8), 1.5)
