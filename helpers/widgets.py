@@ -47,7 +47,8 @@ def style_sliders(
     """
     unit = np.asarray(image, np.float32)[None]
     kinds = card.get("kinds", [])
-    choice = ipywidgets.Dropdown(options=[("as it suits", ""), *kinds], description="kind")
+    options = [("as it suits", ""), *((kind, kind) for kind in kinds)]
+    choice = ipywidgets.Dropdown(options=options, description="kind")
     controls = [choice] if kinds else []
     controls += [
         ipywidgets.FloatSlider(value=0.0, min=-1.0, max=1.0, step=0.1, description=name)
@@ -60,7 +61,8 @@ def style_sliders(
         chosen = {c.description: c.value for c in controls} | {choice.value: 1.0}
         style = np.float32([[chosen.get(name, 0.0) for name in card["styles"]]])
         edited = np.clip(unit + np.asarray(network([unit, style])), -1, 1)
-        said = ", ".join(f"{c.description} {c.value or 'as it suits'}" for c in controls)
+        said = [f"{c.description} {c.value:g}" for c in controls if c is not choice]
+        said = ", ".join([choice.label] * bool(kinds) + said)
         both = np.concatenate([displayable(x[0]) for x in (unit, edited)], axis=1)
         picture.value = described(png(both, zoom), f"The face, and edited with {said}")
 

@@ -127,7 +127,7 @@ def test_style_sliders_give_the_network_what_they_say():
     assert edited() == [128, 191]
     assert moves(widget, "colour", -1.0) == [True]
     assert edited() == [128, 223]
-    assert alts(widget) == ["The face, and edited with kind as it suits, shape 1, colour -1"]
+    assert alts(widget) == ["The face, and edited with as it suits, shape 1, colour -1"]
     assert moves(widget, "kind", "round") == [True]
     assert edited() == [128, 159]
     assert moves(widget, "kind", "square") == [True]  # instead of it, not beside it
