@@ -22,7 +22,9 @@ FLAT = 0.003  # what variance of a window is too little to tell: a spread of 4 g
 FEATHER = 0.04  # the part of the crop's side over which a pasted residual fades in
 
 
-def similarity(landmarks: np.ndarray, size: int = TEMPLATE_SIZE) -> np.ndarray:
+def similarity(
+    landmarks: np.ndarray, size: int = TEMPLATE_SIZE, headroom: float = 0.0
+) -> np.ndarray:
     """Fit the turn, scale and shift that bring a face's landmarks closest to the template.
 
     The least-squares similarity transform without reflection (Umeyama, 1991). In the plane it has
@@ -34,6 +36,8 @@ def similarity(landmarks: np.ndarray, size: int = TEMPLATE_SIZE) -> np.ndarray:
         Left eye, right eye and mouth centre in the photo, of shape (3, 2).
     size : int
         The crop's side in pixels.
+    headroom : float
+        The part of that side which is above the face crop, as `pixels.face_part` has it.
 
     Returns
     -------
@@ -49,7 +53,8 @@ def similarity(landmarks: np.ndarray, size: int = TEMPLATE_SIZE) -> np.ndarray:
     if landmarks.shape != (3, 2) or not np.isfinite(landmarks).all():
         raise ValueError(f"landmarks must be three points (x, y), not {landmarks.tolist()}")
     # Pixel centres: the crop's edges, at -0.5 and side - 0.5, must stay its edges at any size.
-    target = (TEMPLATE.astype(np.float64) + 0.5) * size / TEMPLATE_SIZE - 0.5
+    target = (TEMPLATE.astype(np.float64) + 0.5) * size * (1 - headroom) / TEMPLATE_SIZE - 0.5
+    target += [size * headroom / 2, size * headroom]
     source, target = landmarks @ [1, 1j], target @ [1, 1j]
     centred = source - source.mean()
     spread = (abs(centred) ** 2).sum()
@@ -60,12 +65,12 @@ def similarity(landmarks: np.ndarray, size: int = TEMPLATE_SIZE) -> np.ndarray:
     return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
 
 
-def from_square(box: tuple[int, int, int, int], size: int = TEMPLATE_SIZE) -> np.ndarray:
+def from_square(box: tuple[float, float, float, float], size: int = TEMPLATE_SIZE) -> np.ndarray:
     """Return the (2, 3) transform of a face that is aligned already: a square becomes the crop.
 
     Parameters
     ----------
-    box : tuple of int
+    box : tuple of float
         Left, top, right and bottom of the square in the photo, the last two beyond it.
     size : int
         The crop's side in pixels.

@@ -227,13 +227,13 @@ def drawn_pairs(split: Split, part: str, size: int, count: int | None = None) ->
     return DrawnPairs(*(np.stack(column) for column in zip(*pairs, strict=True)))
 
 
-def draw_ahead(split: Split, size: int, cache: Path) -> None:
+def draw_ahead(split: Split, size: int, cache: Path, headroom: float = 0.0) -> None:
     """Draw all that is drawn in a split once, on all cores, with a progress bar.
 
     It lands in `cache` as one PNG an item, and `read_image` finds it there from then on. Where
     nothing may be written, it draws each when it is read; that is said, and takes longer.
     """
-    folder = _drawn_folder(cache, size)
+    folder = _drawn_folder(cache, size, headroom)
     items = {item for items in split.items.values() for item in items}
     items = {item for item in items if not isinstance(item, Path)}
     missing = sorted(item for item in items if not _drawn_path(folder, item).is_file())
@@ -245,7 +245,7 @@ def draw_ahead(split: Split, size: int, cache: Path) -> None:
     except OSError as error:
         print(f"Pictures are drawn anew whenever they are needed: {explain(error)}")
         return
-    jobs = ((folder, size, missing[start::64]) for start in range(64))
+    jobs = ((folder, size, headroom, missing[start::64]) for start in range(64))
     try:
         with (
             ProcessPoolExecutor(initializer=attend) as pool,
@@ -260,30 +260,32 @@ def draw_ahead(split: Split, size: int, cache: Path) -> None:
         ) from error
 
 
-def _draw_some(job: tuple[Path, int, list[Drawn | Dressed]]) -> int:
-    folder, size, items = job
+def _draw_some(job: tuple[Path, int, float, list[Drawn | Dressed]]) -> int:
+    folder, size, headroom, items = job
     for item in items:
         path = _drawn_path(folder, item)
         # A photo that can't be read is named when a batch asks for it.
         with contextlib.suppress(OSError, ValueError), written_whole(path) as temporary:
-            Image.fromarray(_draw(item, size)).save(temporary, "PNG", compress_level=1)
+            image = Image.fromarray(_draw(item, size, headroom))
+            image.save(temporary, "PNG", compress_level=1)
     return len(items)
 
 
-def _draw(item: Drawn | Dressed, size: int) -> np.ndarray:
+def _draw(item: Drawn | Dressed, size: int, headroom: float) -> np.ndarray:
     from .drawn import faces, worn
 
     if isinstance(item, Drawn):
         return faces.draw_face(item.seed, size, **{item.attribute: item.present})
-    photo = read_image(item.photo, size)
-    points = worn.landmarks.at_size(item.landmarks, size)
+    photo = read_image(item.photo, size, headroom=headroom)
+    points = worn.landmarks.at_size(item.landmarks, size, headroom)
     return worn.draw(photo, points, item.attribute, style=item.style, seed=item.seed).image
 
 
-def _drawn_folder(cache: Path, size: int) -> Path:
+def _drawn_folder(cache: Path, size: int, headroom: float) -> Path:
     from .drawn import faces
 
-    return cache / f"drawn-{size}-{faces.drawing_version()}"
+    above = f"+{headroom:g}" if headroom else ""
+    return cache / f"drawn-{size}{above}-{faces.drawing_version()}"
 
 
 def _drawn_path(folder: Path, item: Drawn | Dressed) -> Path:
@@ -405,8 +407,10 @@ def _empty_split(attribute: str, source: str, origin: str) -> Split:
     return Split(attribute, source, items, origin=origin)
 
 
-def read_image(item: Item, size: int, cache: Path | None = None) -> np.ndarray:
-    """Return one face crop, uint8 of shape (size, size, 3).
+def read_image(
+    item: Item, size: int, cache: Path | None = None, headroom: float = 0.0
+) -> np.ndarray:
+    """Return one face crop, uint8 of shape (size, size, 3); of photos, it may have headroom.
 
     Raises
     ------
@@ -414,15 +418,21 @@ def read_image(item: Item, size: int, cache: Path | None = None) -> np.ndarray:
         If a photo can't be read.
     """
     if isinstance(item, Path):
-        return pixels.face_crop(pixels.open_photo(item), size)
-    path = _drawn_path(_drawn_folder(cache, size), item) if cache else None
+        return pixels.face_crop(pixels.open_photo(item), size, headroom)
+    path = _drawn_path(_drawn_folder(cache, size, headroom), item) if cache else None
     if path is None or not path.is_file():
-        return _draw(item, size)
+        return _draw(item, size, headroom)
     return np.asarray(pixels.open_photo(path))
 
 
 def read_images(
-    split: Split, part: str, side: str, size: int, count: int | None = None, cache=None
+    split: Split,
+    part: str,
+    side: str,
+    size: int,
+    count: int | None = None,
+    cache: Path | None = None,
+    headroom: float = 0.0,
 ) -> np.ndarray:
     """Return the first readable images of one side, uint8 of shape (count, size, size, 3).
 
@@ -433,7 +443,7 @@ def read_images(
         if count is not None and len(images) == count:
             break
         try:
-            images.append(read_image(item, size, cache))
+            images.append(read_image(item, size, cache, headroom))
         except (OSError, ValueError) as error:
             split.skip(item, error)
     if not images:

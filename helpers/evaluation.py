@@ -60,13 +60,13 @@ Generator = Callable[[np.ndarray], np.ndarray]
 
 
 def batches(
-    split: Split, items: list[Item], size: int, cache: Path | None
+    split: Split, items: list[Item], size: int, cache: Path | None, headroom: float = 0.0
 ) -> Iterator[tuple[list[Item], np.ndarray]]:
     """Yield ``(items, images)`` of up to `BATCH`; what can't be read is noted and passed over."""
     kept, images = [], []
     for item in items:
         try:
-            images.append(datasets.read_image(item, size, cache))
+            images.append(datasets.read_image(item, size, cache, headroom))
             kept.append(item)
         except (OSError, ValueError) as error:
             split.skip(item, error)
@@ -106,6 +106,7 @@ def run_direction(
     size: int,
     judges: list[Judge],
     *,
+    headroom: float = 0.0,
     embed: Callable | None = None,
     inception: Callable | None = None,
     cache: Path | None = None,
@@ -118,20 +119,22 @@ def run_direction(
 ) -> Pass:
     """Edit all items once and measure all that one image can say by itself.
 
-    `groups` says of every item whether it belongs to a group, for `by_group`. What is `kept` of the
+    What is in the headroom is edited, but only the face crop is measured. `groups` says of every item whether it belongs to a group, for `by_group`. What is `kept` of the
     images is also drawn for the page of all, if there is `out`.
     """
     rows, features = defaultdict(list), defaultdict(list)
     sign = 1 if direction == "add" else -1
-    region = metrics.region_mask(split.attribute, size)
+    face = (slice(None), *pixels.face_part(size, headroom))
+    region = metrics.region_mask(split.attribute, size - round(size * headroom))
     rng = np.random.default_rng(seed)
     shared = pairing.confounders_of(split)
     traits = dict(zip(items, split.known.of(items, shared), strict=True)) if shared else {}
     last = None
     with tqdm(total=len(items), desc=f"measuring {direction}", disable=not progress) as bar:
-        for chosen, before in batches(split, items, size, cache):
+        for chosen, before in batches(split, items, size, cache, headroom):
             after = apply(generator, before)
-            there_and_back = apply(back, after)
+            there_and_back = apply(back, after)[face]
+            before, after = before[face], after[face]
             row = {
                 "cycle_psnr": metrics.psnr(there_and_back, before),
                 "cycle_ssim": metrics.ssim(there_and_back, before),
@@ -225,6 +228,7 @@ def measure(
     judges: list[Judge],
     out: Path | None = None,
     *,
+    headroom: float = 0.0,
     parts: tuple[str, ...] = HELD_OUT,
     count: int | None = None,
     inception: str | None = None,
@@ -247,6 +251,8 @@ def measure(
         From `find_judges`; the first one's features also serve FID and KID.
     out : Path, optional
         Where report.json, report.md, the pictures and the page of all edits go.
+    headroom : float
+        The part of the generators' crop that is above the face crop.
     parts : tuple of str
         Which parts of the split.
     count : int, optional
@@ -292,6 +298,7 @@ def measure(
             chosen,
             size,
             judges,
+            headroom=headroom,
             embed=embed,
             inception=describe,
             cache=cache,
@@ -311,11 +318,20 @@ def measure(
     if closely:
         traits = {d: passes[d].rows.get("traits") for d in DIRECTIONS}
         look = look_closely(judges[0])
-        more, told = telling.told_from_real(kept, traits, size, look, seed, progress=progress)
+        side = size - round(size * headroom)
+        more, told = telling.told_from_real(kept, traits, side, look, seed, progress=progress)
         for direction, generator in zip(DIRECTIONS, generators, strict=True):
             chosen = items[reports.SOURCE_SIDE[direction]]
             more[direction] |= whole_path.measure(
-                direction, generator, split, chosen, size, judges[0], seed=seed, progress=progress
+                direction,
+                generator,
+                split,
+                chosen,
+                size,
+                judges[0],
+                headroom=headroom,
+                seed=seed,
+                progress=progress,
             )
         if split.source == DRAWN:
             notes.append(whole_path.OF_DRAWN)
@@ -456,10 +472,11 @@ def evaluate(
             generator = networks.in_style(generator)
             generators.append(lambda images, g=generator: g(images, training=False))
         cards[direction] = card
-    size = cards["add"]["size"]
-    if cards["remove"]["size"] != size:
+    size, headroom = cards["add"]["size"], cards["add"].get("headroom", 0.0)
+    if cards["remove"]["size"] != size or cards["remove"].get("headroom", 0.0) != headroom:
         raise TrainingError(
-            f"The two directions differ in size: {size} and {cards['remove']['size']} px."
+            f"The two directions differ in their crops: {size} and {cards['remove']['size']} px, "
+            f"headroom {headroom:g} and {cards['remove'].get('headroom', 0.0):g}."
         )
     if split.source == DRAWN and cache is not None:
         datasets.draw_ahead(split, size, cache)
@@ -471,6 +488,7 @@ def evaluate(
         size,
         judges,
         out,
+        headroom=headroom,
         count=count,
         inception=inception,
         cards=cards,

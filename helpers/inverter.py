@@ -71,7 +71,12 @@ def find_weights(attribute: str, direction: str, folder: Path | None = None) -> 
 
 
 def invert_photo(
-    photo: np.ndarray, generator: keras.Model, *, strength: float = 1.0, aligned: bool = False
+    photo: np.ndarray,
+    generator: keras.Model,
+    *,
+    headroom: float = 0.0,
+    strength: float = 1.0,
+    aligned: bool = False,
 ) -> Inverted:
     """Edit every face of a photo.
 
@@ -81,6 +86,8 @@ def invert_photo(
         uint8 (height, width, 3), any size.
     generator : keras.Model
         Face crop to residual.
+    headroom : float
+        The part of its crop that is above the face: what its card says, 0 where it says nothing.
     strength : float
         What the residual is multiplied by.
     aligned : bool
@@ -96,12 +103,13 @@ def invert_photo(
     turned = [0]
     if aligned:
         image = Image.fromarray(photo)
-        crops = [pixels.face_crop(image, size)]
-        transforms = [alignment.from_square(pixels.square_box(*image.size), size)]
+        crops = [pixels.face_crop(image, size, headroom)]
+        box = pixels.with_headroom(pixels.square_box(*image.size), headroom)
+        transforms = [alignment.from_square(box, size)]
     else:
         faces = detection.find_faces(photo)
         turned = [face.turned for face in faces]
-        transforms = [alignment.similarity(face.landmarks, size) for face in faces]
+        transforms = [alignment.similarity(face.landmarks, size, headroom) for face in faces]
         crops = [alignment.crop_face(photo, transform, size) for transform in transforms]
     edited, residuals = photo, []
     for transform, crop in zip(transforms, crops, strict=True):
@@ -155,7 +163,13 @@ def invert_files(
                 bar.write(f"{name}: can't be read: {error}")
                 failures += 1
                 continue
-            inverted = invert_photo(photo, generator, strength=strength, aligned=aligned)
+            inverted = invert_photo(
+                photo,
+                generator,
+                headroom=card.get("headroom", 0.0),
+                strength=strength,
+                aligned=aligned,
+            )
             if not inverted.crops:
                 bar.write(f"{name}: no face found. Try a photo with a larger, frontal face.")
                 failures += 1

@@ -44,19 +44,22 @@ class Estimate(NamedTuple):
 # --- regions --------------------------------------------------------------------------------
 
 
-def region_mask(attribute: str, size: int) -> np.ndarray | None:
+def region_mask(attribute: str, size: int, headroom: float = 0.0) -> np.ndarray | None:
     """Return the attribute's region on an aligned face crop, float32 (size, size), or None.
 
-    A pixel on the border of the box counts by the part of it that lies inside.
+    A pixel on the border of the box counts by the part of it that lies inside. Where the region
+    reaches the edge of the face crop, it goes on into the headroom.
     """
     box = REGIONS.get(celeba.column_name(attribute))
     if box is None:
         return None
+    more, size = round(size * headroom), size - round(size * headroom)
     edges = np.arange(size + 1) * (REGION_SIZE / size)
     left, top, right, bottom = box
     across = np.diff(np.clip(edges, left, right)) * (size / REGION_SIZE)
     down = np.diff(np.clip(edges, top, bottom)) * (size / REGION_SIZE)
-    return np.outer(down, across).astype(np.float32)
+    region = np.outer(down, across).astype(np.float32)
+    return np.pad(region, ((more, 0), (more // 2, more // 2)), mode="edge")
 
 
 def _outside(region: np.ndarray, count: int) -> np.ndarray:

@@ -133,6 +133,7 @@ def pair_stream(
     cache: Path | None = None,
     share: tuple[int, int] = (0, 1),
     tell_truth: bool = False,
+    headroom: float = 0.0,
     processes: int | None = None,
 ):
     """Stream batches of images from disk: ``(without, with)``, shuffled without end.
@@ -159,6 +160,8 @@ def pair_stream(
         Which of how many equal shares of each batch to read, for one of several machines.
     tell_truth : bool
         Also say where the image beside is what an edit should be.
+    headroom : float
+        The part of the crop that is above the face crop.
     processes : int or None
         How many processes read and draw; 0 for threads of this one. None for threads, or, beside a
         GPU, which would wait for them, for as many processes as there are cores to spare.
@@ -178,7 +181,7 @@ def pair_stream(
     rows = batch // shares
     if processes is None:
         processes = _spare_processes(split)
-    reader = _Reader(split, part, size, rows, flip, cache, processes)
+    reader = _Reader(split, part, size, rows, flip, cache, processes, headroom)
 
     def positions() -> Iterator[list]:
         with nothing_collected():
@@ -237,9 +240,9 @@ class _Reader:
         How many numbers the style of each photo with has; 0 if what is drawn knows no styles.
     """
 
-    def __init__(self, split, part, size, rows, flip, cache, processes):
+    def __init__(self, split, part, size, rows, flip, cache, processes, headroom):
         self.split, self.size, self.rows, self.flip = split, size, rows, flip
-        self.cache, self.processes = cache, processes
+        self.cache, self.processes, self.headroom = cache, processes, headroom
         self.sides = [split.items[part, side] for side in SIDES]
         with_ = self.sides[1]
         # Of any kind is one answer out of many to "add", but to take it off there is one.
@@ -256,13 +259,13 @@ class _Reader:
         try:
             by_side = list(zip(self.sides, chosen.swapaxes(0, 1), strict=True))
             wanted = [items[index] for items, places in by_side for index, _ in places]
-            there = iter(_read_elsewhere(self.processes, wanted, self.size, self.cache))
+            there = iter(self._read(wanted))
             for images, (items, places) in zip(batches, by_side, strict=True):
                 for image, style, (index, mirrored) in zip(images, styles, places, strict=True):
                     item, read = items[index], next(there)
                     if read is None:
                         item, read = _read_or_next(
-                            self.split, items, int(index), self.size, self.cache
+                            self.split, items, int(index), self.size, self.cache, self.headroom
                         )
                     image[:] = read[:, ::-1] if mirrored and self.flip else read
                     if self.numbers and items is self.sides[1]:
@@ -270,6 +273,9 @@ class _Reader:
         finally:
             _reading.discard(threading.get_ident())
         return *batches, styles
+
+    def _read(self, items: list[Item]) -> list[np.ndarray | None]:
+        return _read_elsewhere(self.processes, items, self.size, self.cache, self.headroom)
 
 
 # A process that ends in the middle of reading would hang: TensorFlow waits for its threads, and one
@@ -291,13 +297,13 @@ def _end_streams_at_exit() -> None:
 
 
 def _read_elsewhere(
-    processes: int, items: list[Item], size: int, cache: Path | None
+    processes: int, items: list[Item], size: int, cache: Path | None, headroom: float
 ) -> list[np.ndarray | None]:
     """Read items in another process; None for those that were not read, or can't be."""
     if processes:
         # At the end of this process there are no others any more, nor where the system ended one.
         with contextlib.suppress(RuntimeError):
-            return _pool(processes).submit(_read_all, items, size, cache).result()
+            return _pool(processes).submit(_read_all, items, size, cache, headroom).result()
     return [None] * len(items)
 
 
@@ -308,11 +314,13 @@ def _pool(processes: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(processes, mp_context=spawn, initializer=attend)
 
 
-def _read_all(items: list[Item], size: int, cache: Path | None) -> list[np.ndarray | None]:
+def _read_all(
+    items: list[Item], size: int, cache: Path | None, headroom: float
+) -> list[np.ndarray | None]:
     images: list[np.ndarray | None] = []
     for item in items:
         try:
-            images.append(datasets.read_image(item, size, cache))
+            images.append(datasets.read_image(item, size, cache, headroom))
         except (OSError, ValueError):
             images.append(None)  # who asked finds out why
     return images
@@ -328,14 +336,14 @@ def _from(items: list[Item], index: int) -> Iterator[Item]:
     return (item for item in turned if type(item) is kind)
 
 
-def _read_or_next(split, items, index, size, cache) -> tuple[Item, np.ndarray]:
+def _read_or_next(split, items, index, size, cache, headroom) -> tuple[Item, np.ndarray]:
     for item in _from(items, index):
         if split.name(item) in split.unreadable:
             continue
         try:
             if split.crops and isinstance(item, Path):
-                return item, split.crops.read(item, size)
-            return item, datasets.read_image(item, size, cache)
+                return item, split.crops.read(item, size, headroom)
+            return item, datasets.read_image(item, size, cache, headroom)
         except (OSError, ValueError) as error:
             split.skip(item, error)
     raise DataError(f"None of {counted(len(items), 'photo')} could be read.")

@@ -105,10 +105,41 @@ def square_box(width: int, height: int) -> tuple[int, int, int, int]:
     return left, top, left + side, top + side
 
 
-def face_crop(photo: Image.Image, size: int) -> np.ndarray:
-    """Return the face crop of an aligned photo, uint8 of shape (size, size, 3)."""
-    square = square_crop(photo)
-    return np.asarray(square.resize((size, size), Image.Resampling.LANCZOS, reducing_gap=3))
+HEADROOM = 3 / 16  # of the larger crop's side: 48 of 256 px, so that its face crop has 208
+
+
+def with_headroom(box: tuple[int, int, int, int], headroom: float) -> tuple[float, ...]:
+    """Return the larger square around a face crop's: so much of its own side more above the face.
+
+    A hat is higher than a face crop. Half as much is added on the left and on the right, nothing
+    below.
+    """
+    left, top, right, bottom = box
+    more = (right - left) * headroom / (1 - headroom)
+    return left - more / 2, top - more, right + more / 2, bottom
+
+
+def face_part(size: int, headroom: float) -> tuple[slice, slice]:
+    """Return the rows and the columns of the face crop in one with headroom."""
+    more = round(size * headroom)
+    return slice(more, size), slice(more // 2, size - more // 2)
+
+
+def face_crop(photo: Image.Image, size: int, headroom: float = 0.0) -> np.ndarray:
+    """Return the face crop of an aligned photo, uint8 of shape (size, size, 3).
+
+    With headroom, what reaches out of the photo is its mirror image.
+    """
+    if not headroom:
+        square = square_crop(photo)
+        return np.asarray(square.resize((size, size), Image.Resampling.LANCZOS, reducing_gap=3))
+    box = with_headroom(square_box(*photo.size), headroom)
+    edge = int(np.ceil(max(0, -min(box))))
+    mirrored = np.pad(np.asarray(photo), ((edge, 0), (edge, edge), (0, 0)), mode="symmetric")
+    box = tuple(number + edge for number in box)
+    options = {"box": box, "reducing_gap": 3}
+    large = Image.fromarray(mirrored)
+    return np.asarray(large.resize((size, size), Image.Resampling.LANCZOS, **options))
 
 
 def square_crop(photo: Image.Image) -> Image.Image:
@@ -186,10 +217,11 @@ class Crops:
                 Path(path).unlink(missing_ok=True)
                 self.room += stat.st_size
 
-    def read(self, photo: Path, size: int) -> np.ndarray:
+    def read(self, photo: Path, size: int, headroom: float = 0.0) -> np.ndarray:
         """Return what `read_image` does, from the file if it is there and whole."""
         stat = (photo.parent if is_archived(photo) else photo).stat()
         key = f"{photo.absolute()}|{stat.st_size}|{stat.st_mtime_ns}|{size}"
+        key += f"|{headroom}" if headroom else ""
         digest = hashlib.blake2b(key.encode(errors="surrogateescape"), digest_size=16).hexdigest()
         path = self.folder / f"{digest}.crop"
         try:
@@ -199,7 +231,7 @@ class Crops:
         pixels, check = data[:-4], data[-4:]
         if len(pixels) == 3 * size * size and zlib.crc32(pixels).to_bytes(4, "big") == check:
             return np.frombuffer(pixels, np.uint8).reshape(size, size, 3)
-        image = face_crop(open_photo(photo), size)
+        image = face_crop(open_photo(photo), size, headroom)
         self._keep(path, image.tobytes())
         return image
 

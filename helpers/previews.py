@@ -11,12 +11,16 @@ from .drawn.worn import any_row
 
 
 def preview_batch(
-    split: datasets.Split, size: int, count: int = 8, cache: Path | None = None
+    split: datasets.Split,
+    size: int,
+    count: int = 8,
+    cache: Path | None = None,
+    headroom: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the fixed held-out images ``(without, with)``, float32 in [-1, 1]."""
     part = "validation" if all(split.items["validation", s] for s in datasets.SIDES) else "train"
     sides = [
-        pixels.to_unit(datasets.read_images(split, part, side, size, count, cache))
+        pixels.to_unit(datasets.read_images(split, part, side, size, count, cache, headroom))
         for side in datasets.SIDES
     ]
     count = min(map(len, sides))

@@ -151,7 +151,10 @@ class Run:
         with _session(self, steps, minutes, progress) as (bar, stopped_by):
             if chief:
                 self._catch_up()
-                fixed = preview_batch(self.split, self.settings.size, cache=cache)
+                settings = self.settings
+                fixed = preview_batch(
+                    self.split, settings.size, cache=cache, headroom=settings.headroom
+                )
             self.team.follow_chief(self.trainer.variables())
             history: list[dict[str, float]] = []
             began = saved = time.monotonic()
@@ -248,6 +251,7 @@ def card_of(run: Run, direction: str) -> dict:
         "revision": run.settings.revision,
         "size": run.settings.size,
         "width": run.settings.width,
+        **({"headroom": run.settings.headroom} if run.settings.headroom else {}),
         **({"styles": styles} if styles and direction == "add" else {}),
         "parameters": run.averaged[training.DIRECTIONS.index(direction)].count_params(),
         "steps": run.step,
@@ -298,6 +302,7 @@ def _batches(run: Run, cache: Path | None) -> Iterator[tuple[tf.Tensor, ...]]:
         cache=cache,
         share=(run.team.index, len(run.team.workers)),
         tell_truth=bool(settings.dress),
+        headroom=settings.headroom,
     )
     try:
         yield from stream

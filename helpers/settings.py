@@ -25,6 +25,7 @@ class Settings:
     average: float | None = None  # decay of the averaged generators
     start: str | None = None  # the run, or the weights, whose networks this one began with
     warm_up: int = 0  # steps in which only the discriminator learns
+    headroom: float = 0.0  # the part of the crop that is above the face crop
     dress: str | None = None  # drawn hats or glasses on photos, to learn to "add" or to "remove"
     revision: int | None = None  # of the network; None: today's
 

@@ -47,7 +47,7 @@ class Trainer:
         self.average_anew()
         self.step = tf.Variable(0, dtype=tf.int64, name="step")
         self.seconds = tf.Variable(0.0, dtype=tf.float64, name="seconds")
-        region = metrics.region_mask(settings.attribute, size)
+        region = metrics.region_mask(settings.attribute, size, settings.headroom)
         self.train_step, self.warm_up_step = (
             team.step(
                 training.make_train_step(

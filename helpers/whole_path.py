@@ -27,8 +27,9 @@ Generator = Callable[[np.ndarray], np.ndarray]
 class _Network:
     """A generator as `inverter.invert_photo` asks for it."""
 
-    def __init__(self, generator: Generator, size: int):
+    def __init__(self, generator: Generator, size: int, headroom: float):
         self.generator, self.input_shape = generator, (None, size, size, 3)
+        self.headroom, self.face = headroom, pixels.face_part(size, headroom)
 
     def __call__(self, images, training=False):
         return tf.convert_to_tensor(self.generator(np.asarray(images)))
@@ -42,6 +43,7 @@ def measure(
     size: int,
     judge: Judge,
     *,
+    headroom: float = 0.0,
     count: int | None = None,
     seed: int = 0,
     progress: bool = True,
@@ -54,6 +56,8 @@ def measure(
         Of which up to `count` (else `COUNT`) are followed, by the seed.
     size : int
         Side of the generator's crop.
+    headroom : float
+        The part of that crop which is above the face crop.
     judge : Judge
         Who says whether the attribute flipped.
 
@@ -71,9 +75,9 @@ def measure(
     order = np.random.default_rng([seed, 3]).permutation(len(items))[: count or COUNT]
     photos = [items[place] for place in sorted(order)]
     sign = 1 if direction == "add" else -1
-    region = metrics.region_mask(split.attribute, size)
+    region = metrics.region_mask(split.attribute, size, headroom)
     region = np.ones((size, size), np.float32) if region is None else region
-    network = _Network(generator, size)
+    network = _Network(generator, size, headroom)
     rows: dict[int, list] = {times: [] for times in SIZES}
     with tqdm(total=len(photos), desc=f"whole path, {direction}", disable=not progress) as bar:
         for path in photos:
@@ -83,8 +87,9 @@ def measure(
                 split.skip(path, error)
                 bar.update()
                 continue
-            crop = pixels.face_crop(photo, size)
-            alone = _flipped(_edited(crop, network(pixels.to_unit(crop[None]))[0]), judge, sign)
+            crop = pixels.face_crop(photo, size, headroom)
+            edited = _edited(crop, network(pixels.to_unit(crop[None]))[0])
+            alone = _flipped(edited[network.face], judge, sign)
             for times in SIZES:
                 if times == 1 or times * max(photo.size) <= LARGEST:
                     followed = _follow(photo, times, network, region, judge, sign)
@@ -104,7 +109,7 @@ def _follow(photo, times, network, region, judge, sign) -> tuple[float, ...]:
     """
     large = photo.resize([times * side for side in photo.size], Image.Resampling.LANCZOS)
     large = np.asarray(photo if times == 1 else large)
-    inverted = inverter.invert_photo(large, network)
+    inverted = inverter.invert_photo(large, network, headroom=network.headroom)
     if not inverted.crops:
         return np.nan, np.nan, np.nan
     # Of several faces, the one in the middle: the data's labels are its.
@@ -120,7 +125,7 @@ def _follow(photo, times, network, region, judge, sign) -> tuple[float, ...]:
         float((np.abs(a.astype(np.float64) - edit).mean(axis=2) * region).sum() / region.sum())
         for a in (recut, crop)
     )
-    return apart, change, _flipped(recut, judge, sign)
+    return apart, change, _flipped(recut[network.face], judge, sign)
 
 
 def _edited(crop: np.ndarray, residual: np.ndarray) -> np.ndarray:

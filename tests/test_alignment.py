@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 from skimage import data
 
+from helpers import pixels
 from helpers.alignment import (
     TEMPLATE,
     crop_face,
+    from_square,
     invert,
     opacity,
     paste_residual,
@@ -224,3 +227,30 @@ def test_an_edit_of_the_crop_is_seen_again_after_the_paste(scale, size):
 def test_what_is_not_a_photo_is_refused(bad):
     with pytest.raises(ValueError, match=r"uint8 of shape \(H, W, 3\)"):
         paste_residual(bad, np.zeros((8, 8, 3), np.float32), similarity(TEMPLATE))
+
+
+def test_headroom_leaves_the_face_crop_where_it_is():
+    """The face part of a crop with headroom is the face crop itself, of photos and of faces."""
+    portrait, size, headroom = data.astronaut(), 128, pixels.HEADROOM
+    rows, columns = pixels.face_part(size, headroom)
+    inner = rows.stop - rows.start
+    assert (rows.stop, columns.stop - columns.start, inner) == (128, inner, 104)
+    large = crop_face(portrait, similarity(ASTRONAUT, size, headroom), size)
+    usual = crop_face(portrait, similarity(ASTRONAUT, inner), inner)
+    np.testing.assert_allclose(large[rows, columns], usual, atol=1)
+    photo = Image.fromarray(portrait).resize((178, 218))
+    large = pixels.face_crop(photo, size, headroom).astype(int)
+    difference = np.abs(large[rows, columns] - pixels.face_crop(photo, inner))
+    assert difference[2:-2, 2:-2].max() <= 3  # at its edges each sees what is beyond or does not
+    # Above the photo is its mirror image: 41 rows of a photo more, of which it has 20.
+    middle = np.asarray(photo)[10].mean()
+    assert abs(large[round(30 / 219 * 128)].mean() - middle) < 25
+
+
+def test_a_square_with_headroom_is_what_similarity_sees():
+    box = (10, 20, 110, 120)
+    wide = pixels.with_headroom(box, pixels.HEADROOM)
+    assert wide[3] == 120 and wide[2] - wide[0] == pytest.approx(wide[3] - wide[1])
+    transform = from_square(wide, 128)
+    corner = transform @ [10 - 0.5, 20 - 0.5, 1]
+    np.testing.assert_allclose(corner, [11.5, 23.5])

@@ -157,6 +157,10 @@ def test_region_covers_the_box_at_every_size():
     assert metrics.region_mask("glasses", 64)[48, 32] == 0  # the mouth
     assert metrics.region_mask("hat", 64)[5, 32] == 1
     assert metrics.region_mask("Young", 64) is None
+    hat = metrics.region_mask("hat", 128, 3 / 16)
+    np.testing.assert_array_equal(hat[24:, 12:-12], metrics.region_mask("hat", 104))
+    assert hat[0, 64] == 1  # a hat goes on above
+    assert metrics.region_mask("glasses", 128, 3 / 16)[:60].sum() == 0
 
 
 def test_brightening_is_signed_and_measured_outside_only():

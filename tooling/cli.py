@@ -200,7 +200,7 @@ def train(
         typer.Option(
             help="Draw hats or glasses on the photos without, so that the true edit is known. add: "
             "what suits each face, instead of the photos with. remove: any kind, beside them. Only "
-            "the generator of that direction is meant to be used. \\[default: draw nothing]",
+            "that direction learns. \\[default: draw nothing]",
         ),
     ] = None,
     preview_every: Annotated[
@@ -224,6 +224,13 @@ def train(
             "several machines, each started with its own TF_CONFIG. \\[default: one device]"
         ),
     ] = None,
+    headroom: Annotated[
+        bool,
+        typer.Option(
+            help="Let the networks see more of the photo above the face, and beside it: hats are "
+            "higher than the usual crop.",
+        ),
+    ] = False,
     devices: Annotated[
         int | None,
         typer.Option(
@@ -250,11 +257,14 @@ def train(
     from helpers import distribute, runs, training, weight_files
 
     source = data or datasets.default_data()
+    if headroom and source == datasets.DRAWN:
+        raise fail("--headroom needs photos: the drawn faces end where the usual crop does.", 2)
     opened = datasets.open_split(source, attribute, seed=seed, images=images)
     if dress:
         opened = datasets.dress(opened, dress.value, CACHE)
+    above = pixels.HEADROOM if headroom else 0.0
     if dress or source == datasets.DRAWN:
-        datasets.draw_ahead(opened, size, CACHE)
+        datasets.draw_ahead(opened, size, CACHE, above)
     if cache and source != datasets.DRAWN:
         opened.crops = pixels.Crops(CACHE / "crops", int(cache * 1e9))
     settings = runs.Settings(
@@ -268,6 +278,7 @@ def train(
         images=images,
         start=start and Path(os.path.abspath(start)).name,
         warm_up=runs.WARM_UP if start and weight_files.holds_weights_alone(start) else 0,
+        headroom=above,
         dress=dress and dress.value,
     )
     if steps is None and epochs is None and minutes is None:

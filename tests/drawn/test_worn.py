@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from helpers import pixels
 from helpers.drawn import faces
 from helpers.drawn.worn import CHOICES, NUMBERS, STYLES, any_row, draw, dress, landmarks, row, styles
 from helpers.drawn.worn.frames import Cut, build_frame
@@ -347,3 +348,6 @@ def test_landmarks_are_found_once_and_kept(tmp_path, monkeypatch, photo):
 def test_a_share_of_the_crop_is_the_same_place_at_any_size():
     np.testing.assert_allclose(landmarks.at_size((0.5,) * 10, 128), 63.5)
     np.testing.assert_allclose(landmarks.at_size((0.25,) * 10, 8), 1.5)
+    rows, columns = pixels.face_part(128, 3 / 16)
+    inside = landmarks.at_size((0.25,) * 10, 104) + [columns.start, rows.start]
+    np.testing.assert_allclose(landmarks.at_size((0.25,) * 10, 128, 3 / 16), inside)

@@ -68,9 +68,10 @@ def find_five(crop: np.ndarray) -> tuple[float, ...]:
     return tuple(((np.concatenate(five) + 0.5) / SIDE).round(5).tolist())
 
 
-def at_size(landmarks: tuple[float, ...], size: int) -> np.ndarray:
+def at_size(landmarks: tuple[float, ...], size: int, headroom: float = 0.0) -> np.ndarray:
     """Return landmarks as x and y (5, 2) in the pixels of a crop."""
-    return np.reshape(landmarks, (5, 2)) * size - 0.5
+    points = np.reshape(landmarks, (5, 2)) * size * (1 - headroom)
+    return points + [size * headroom / 2, size * headroom] - 0.5
 
 
 def of_photos(photos: Iterable[Path], cache: Path | None = None) -> dict[Path, tuple[float, ...]]:
