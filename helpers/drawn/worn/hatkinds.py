@@ -25,7 +25,6 @@ from .hatmesh import (
 )
 from .mesh import join
 
-FRONT_ANGLE = -np.pi / 2
 
 
 class Kind(NamedTuple):
