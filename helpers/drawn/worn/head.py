@@ -16,7 +16,7 @@ from .raster import Window, rasterise
 SKULL = ((0.0, -18.0, 88.0), (75.0, 93.0, 98.0))
 FACE = ((0.0, 28.0, 62.0), (64.0, 88.0, 66.0))
 JAW = ((0.0, 66.0, 48.0), (50.0, 54.0, 54.0))
-INSIDE = np.array([0.0, 30.0, 70.0])  # a point inside all of them but the neck
+INSIDE = np.array([0.0, 30.0, 70.0])  # a point inside all of them
 EAR = np.array([77.0, -3.0, 92.0])  # where a temple rests on the right one
 NOSE_TIP = (40.0, -28.0)  # y, z
 FINEST = 160  # px; the plain head needs no more than a picture of this side
