@@ -11,7 +11,7 @@ from pathlib import Path
 import tensorflow as tf
 from tqdm.auto import tqdm
 
-from . import networks, training, weight_files
+from . import networks, weight_files
 from .errors import CourseError, TrainingError, explain, first_line
 from .files import explained, write_text
 from .settings import Settings

@@ -119,8 +119,9 @@ def run_direction(
 ) -> Pass:
     """Edit all items once and measure all that one image can say by itself.
 
-    What is in the headroom is edited, but only the face crop is measured. `groups` says of every item whether it belongs to a group, for `by_group`. What is `kept` of the
-    images is also drawn for the page of all, if there is `out`.
+    What is in the headroom is edited, but only the face crop is measured. `groups` says of every
+    item whether it belongs to a group, for `by_group`. What is `kept` of the images is also drawn
+    for the page of all, if there is `out`.
     """
     rows, features = defaultdict(list), defaultdict(list)
     sign = 1 if direction == "add" else -1

@@ -25,7 +25,7 @@ LEAK = 0.2
 # residual is some 30 levels of noise, a step of Adam moves it 127.5 times too far, and nothing is
 # ever put on.
 LEVELS = 127.5  # in a step of 1 on [-1, 1]
-PATCHED = 128  # px a side; of larger images, the attention network reads and writes patches
+PATCHED = 128  # px; larger images the attention network reads and writes in patches
 
 
 @keras.saving.register_keras_serializable("inverter")
@@ -317,9 +317,7 @@ def attention_generator(
 ) -> keras.Model:
     """Build the generator that edits only where its mask allows: at most 1.1 M parameters.
 
-    In one function, from the first layer to the last, as notebook 08 writes it.
-
-    An encoder halves the image three times, residual blocks look at the whole face there, and a
+    In one function, as notebook 08 writes it. An encoder halves the image three times, residual blocks look at the whole face there, and a
     decoder of nearest-neighbour resizes and convolutions comes back. Two heads end it: ``paint``
     (tanh, 3 channels), what to draw, and ``mask`` (sigmoid, 1 channel), where. The residual is
     ``mask * (paint - image)``, so the edit is bounded, and exactly nothing where the mask is 0.
@@ -328,8 +326,7 @@ def attention_generator(
     ----------
     size : int
         Side of the image in pixels, a multiple of 8. From 256 on, the first layer reads patches of
-        2 x 2 pixels (3 x 3 from 384 on) and the last writes them, so that all between costs no more
-        than at 128 px.
+        2 x 2 pixels and the last writes them, so that all between costs no more than at 128 px.
     width : int
         Channels at full resolution; 24 is the course's full size, 12 the quick profile's.
     name, dtype
@@ -388,9 +385,8 @@ def attention_generator(
     heads = _convolution(4 * patch**2, 3, 1, "heads", dtype, bias_initializer=_head_bias)(x)
     heads = layers.Activation("linear", name="heads_float", dtype="float32")(heads)
     if patch > 1:
-        heads = layers.Lambda(
-            lambda t: tf.nn.depth_to_space(t, patch), name="pixels", dtype="float32"
-        )(heads)
+        spread = layers.Lambda(lambda t: tf.nn.depth_to_space(t, patch), dtype="float32")
+        heads = spread(heads)
     paint = layers.Lambda(lambda t: ops.tanh(t[..., :3]), name="paint", dtype="float32")(heads)
     mask = layers.Lambda(lambda t: ops.sigmoid(t[..., 3:]), name="mask", dtype="float32")(heads)
     residual = layers.Lambda(lambda t: t[0] * (t[1] - t[2]), name="residual", dtype="float32")(
@@ -402,8 +398,7 @@ def attention_generator(
 def doubled(weights: list[np.ndarray]) -> list[np.ndarray]:
     """Return weights of an attention generator at 128 px as those of one at 256 px.
 
-    The first layer sees the mean of each patch and the last writes one colour in it, so that it
-    does what it did: something to train on from.
+    It sees the mean of each patch and writes one colour in it: something to train on from.
     """
     first, *between, heads, bias = weights
     first = np.repeat(np.repeat(first, 2, axis=0), 2, axis=1) / 4

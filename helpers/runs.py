@@ -355,7 +355,11 @@ def _advance(bar, elapsed: float, minutes: float | None, report: dict[str, float
         bar.set_postfix_str(
             " ".join(
                 [f"D {report['discriminator']:.2f}"]
-                + [f"{d} {report[f'{d}/gan']:.2f}" for d in training.DIRECTIONS if f"{d}/gan" in report]
+                + [
+                    f"{d} {report[f'{d}/gan']:.2f}"
+                    for d in training.DIRECTIONS
+                    if f"{d}/gan" in report
+                ]
             ),
             refresh=False,
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers import datasets, pairing
+from helpers import dressing, pairing
 from helpers.datasets import open_split
 from helpers.profiles import ROOT
 
@@ -42,7 +42,7 @@ def alive(pid):
 def test_processes_give_the_batches_that_threads_do(celeba, dressed):
     split = open_split(celeba, "glasses")
     if dressed:
-        split = datasets.dress(split, "add")
+        split = dressing.dress(split, "add")
     damaged = Path(split.source, pairing.batch_names(split, 4)["without"][0])
     damaged.write_bytes(damaged.read_bytes()[:300])
     options = {"size": 32, "batch": 4, "tell_truth": dressed}

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from helpers import celeba, datasets, pixels
+from helpers import celeba, datasets, dressing, pixels
 from helpers.errors import CourseError, counted, explain, is_refusal
 from helpers.processes import load_tensorflow
 from helpers.profiles import CACHE, ROOT
@@ -261,7 +261,7 @@ def train(
         raise fail("--headroom needs photos: the drawn faces end where the usual crop does.", 2)
     opened = datasets.open_split(source, attribute, seed=seed, images=images)
     if dress:
-        opened = datasets.dress(opened, dress.value, CACHE)
+        opened = dressing.dress(opened, dress.value, CACHE)
     above = pixels.HEADROOM if headroom else 0.0
     if dress or source == datasets.DRAWN:
         datasets.draw_ahead(opened, size, CACHE, above)

@@ -7,6 +7,7 @@ import tensorflow as tf
 from helpers import (
     classifier,
     datasets,
+    dressing,
     judges,
     losses,
     pairing,
@@ -70,7 +71,7 @@ def _said_yes(images, column):
 @pytest.mark.parametrize("attribute", ["hat", "glasses"])
 @pytest.mark.parametrize("broken", [False, True])
 def test_the_stream_tells_the_style_of_what_it_shows(celeba, attribute, broken):
-    split = datasets.dress(open_split(celeba, attribute), "add")
+    split = dressing.dress(open_split(celeba, attribute), "add")
     if broken:  # the photo that stands in for it wears its own
         split.items["train", "without"][1].write_bytes(b"no photo")
     seen = set()
@@ -110,7 +111,7 @@ def test_each_style_draws_what_the_truth_of_its_own_pair_says(bare, eagerly):
 @pytest.mark.parametrize("direction", ["add", "remove"])
 @pytest.mark.parametrize("attribute", ["hat", "glasses"])
 def test_a_dressed_item_wears_what_its_split_is_about(celeba, attribute, direction):
-    split = datasets.dress(open_split(celeba, attribute), direction)
+    split = dressing.dress(open_split(celeba, attribute), direction)
     bare, dressed = (datasets.read_images(split, "train", side, 64, 4) for side in datasets.SIDES)
     for seed, (image, shown) in enumerate(zip(bare, dressed, strict=True)):
         item = split.items["train", "with"][seed]
@@ -124,7 +125,7 @@ def test_a_dressed_item_wears_what_its_split_is_about(celeba, attribute, directi
 
 
 def test_to_add_each_photo_is_on_both_sides_and_the_truth_of_both_directions(celeba):
-    split = datasets.dress(open_split(celeba, "hat"), "add")
+    split = dressing.dress(open_split(celeba, "hat"), "add")
     for without, with_, known, _ in pairing.pair_stream(split, 64, 4, tell_truth=True).take(4):
         assert (without[:, 50:, 26:38].numpy() == with_[:, 50:, 26:38].numpy()).all()
         assert (without[:, :25].numpy() != with_[:, :25].numpy()).any(axis=(1, 2, 3)).all()
@@ -132,7 +133,7 @@ def test_to_add_each_photo_is_on_both_sides_and_the_truth_of_both_directions(cel
 
 
 def test_to_remove_drawn_and_real_take_turns_and_the_drawn_alone_are_known(celeba):
-    split = datasets.dress(open_split(celeba, "hat"), "remove")
+    split = dressing.dress(open_split(celeba, "hat"), "remove")
     real = datasets.read_images(open_split(celeba, "hat"), "train", "with", 64)
     real = {image.tobytes() for image in (*real, *real[:, :, ::-1])}
     for without, with_, known in pairing.pair_stream(split, 64, 4, tell_truth=True).take(6):
@@ -145,7 +146,7 @@ def test_to_remove_drawn_and_real_take_turns_and_the_drawn_alone_are_known(celeb
 @pytest.mark.parametrize("place", [0, -1])
 @pytest.mark.parametrize(("direction", "pairs"), [("add", slice(None)), ("remove", slice(0, 4, 2))])
 def test_a_photo_that_can_not_be_read_is_passed_over_on_both_sides(celeba, direction, pairs, place):
-    split = datasets.dress(open_split(celeba, "hat"), direction)
+    split = dressing.dress(open_split(celeba, "hat"), direction)
     split.items["train", "without"][place].write_bytes(b"no photo")
     for without, with_ in pairing.pair_stream(split, 64, 4).take(12):
         assert (without[pairs, 50:, 26:38].numpy() == with_[pairs, 50:, 26:38].numpy()).all()
@@ -155,7 +156,7 @@ def test_a_photo_that_can_not_be_read_is_passed_over_on_both_sides(celeba, direc
 @pytest.mark.parametrize(("data", "attribute"), [("drawn", "hat"), ("celeba", "Smiling")])
 def test_only_hats_and_glasses_on_photos_can_be_drawn(celeba, data, attribute):
     with pytest.raises(DataError, match="Only hats and glasses"):
-        datasets.dress(open_split(celeba if data == "celeba" else data, attribute, images=8), "add")
+        dressing.dress(open_split(celeba if data == "celeba" else data, attribute, images=8), "add")
 
 
 def test_truth_loss_by_hand():
@@ -209,7 +210,7 @@ def test_the_outside_loss_may_spare_what_is_known(bare, dressed, spare, eagerly)
 def test_each_direction_that_is_drawn_has_a_recipe_of_its_own(celeba, tmp_path, dress):
     split = open_split(celeba, "hat")
     settings = runs.Settings("Wearing_Hat", "celeba", size=32, width=4, dress=dress)
-    split = datasets.dress(split, dress) if dress else split
+    split = dressing.dress(split, dress) if dress else split
     recipe = runs.Run(tmp_path, settings, split, "float32").recipe
     changes = {"add": training.ADD_DRAWN, "remove": training.REMOVE_DRAWN}.get(dress, {})
     assert recipe == dataclasses.replace(training.RECIPES["attention"], **changes)

@@ -6,7 +6,17 @@ from PIL import Image
 
 from helpers import pixels
 from helpers.drawn import faces
-from helpers.drawn.worn import CHOICES, NUMBERS, STYLES, any_row, draw, dress, landmarks, row, styles
+from helpers.drawn.worn import (
+    CHOICES,
+    NUMBERS,
+    STYLES,
+    any_row,
+    draw,
+    dress,
+    landmarks,
+    row,
+    styles,
+)
 from helpers.drawn.worn.frames import Cut, build_frame
 from helpers.drawn.worn.glasses import Glasses, put_on
 from helpers.drawn.worn.head import EAR

@@ -1,4 +1,4 @@
-"""Hats and glasses in three dimensions, drawn on photos: `draw` in `helpers/drawn/dress.py`."""
+"""Hats and glasses in three dimensions, drawn on photos: `draw` in `dress.py`."""
 
 from . import landmarks
 from .dress import Dressed, draw

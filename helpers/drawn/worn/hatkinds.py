@@ -26,7 +26,6 @@ from .hatmesh import (
 from .mesh import join
 
 
-
 class Kind(NamedTuple):
     """A kind of hat.
 
