@@ -317,7 +317,7 @@ def attention_generator(
 ) -> keras.Model:
     """Build the generator that edits only where its mask allows: at most 1.1 M parameters.
 
-    In one function, as notebook 08 writes it. An encoder halves the image three times, residual blocks look at the whole face there, and a
+    An encoder halves the image three times, residual blocks look at the whole face there, and a
     decoder of nearest-neighbour resizes and convolutions comes back. Two heads end it: ``paint``
     (tanh, 3 channels), what to draw, and ``mask`` (sigmoid, 1 channel), where. The residual is
     ``mask * (paint - image)``, so the edit is bounded, and exactly nothing where the mask is 0.
@@ -325,8 +325,8 @@ def attention_generator(
     Parameters
     ----------
     size : int
-        Side of the image in pixels, a multiple of 8. From 256 on, the first layer reads patches of
-        2 x 2 pixels and the last writes them, so that all between costs no more than at 128 px.
+        Side of the image in pixels, a multiple of 8. From 256 on, the first layer reads patches and
+        the last writes them, so that all between costs no more than at 128 px.
     width : int
         Channels at full resolution; 24 is the course's full size, 12 the quick profile's.
     name, dtype
@@ -396,10 +396,7 @@ def attention_generator(
 
 
 def doubled(weights: list[np.ndarray]) -> list[np.ndarray]:
-    """Return weights of an attention generator at 128 px as those of one at 256 px.
-
-    It sees the mean of each patch and writes one colour in it: something to train on from.
-    """
+    """Return an attention generator's weights for 256 px that do what these do at 128 px."""
     first, *between, heads, bias = weights
     first = np.repeat(np.repeat(first, 2, axis=0), 2, axis=1) / 4
     return [first, *between, np.tile(heads, 4), np.tile(bias, 4)]

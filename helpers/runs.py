@@ -352,15 +352,10 @@ def _advance(bar, elapsed: float, minutes: float | None, report: dict[str, float
         bar.n = min(elapsed, bar.total)
         bar.refresh()
     if not bar.disable:
+        learning = [d for d in training.DIRECTIONS if f"{d}/gan" in report]
         bar.set_postfix_str(
-            " ".join(
-                [f"D {report['discriminator']:.2f}"]
-                + [
-                    f"{d} {report[f'{d}/gan']:.2f}"
-                    for d in training.DIRECTIONS
-                    if f"{d}/gan" in report
-                ]
-            ),
+            f"D {report['discriminator']:.2f}"
+            + "".join(f" {d} {report[f'{d}/gan']:.2f}" for d in learning),
             refresh=False,
         )
 
