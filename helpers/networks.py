@@ -315,7 +315,7 @@ def attention_generator(
     dtype="float32",
     styles: int = 0,
 ) -> keras.Model:
-    """Build the generator that edits only where its mask allows: at most 1.1 M parameters.
+    """Build the generator that edits only where its mask allows: about 1.1 M parameters.
 
     An encoder halves the image three times, residual blocks look at the whole face there, and a
     decoder of nearest-neighbour resizes and convolutions comes back. Two heads end it: ``paint``
