@@ -14,12 +14,12 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from . import celeba, pixels
+from . import celeba, pixels, thumbnails
 from .errors import TrainingError
 from .files import folder_written_whole, write_text
 from .processes import silenced
 
-CHECK_STYLE = [0.75, -0.5, 0.25, -1.0]  # no number of it is 0, or like another
+PICTURES = "kinds.webp"
 TOLERANCE = 0.02  # of the largest output: float16 weights move it by up to 0.003
 
 
@@ -47,7 +47,7 @@ def export_generator(generator: keras.Model, out: Path, card: dict) -> Path:
     Writes ``model.json`` and its float16 weights (a TF.js graph model with an input "image", one
     "style" if the generator knows styles, and one output, the residual), ``check.json`` (an image,
     and a style, and the output that Keras gives for it, so that any runtime can be tested), and
-    ``card.json``. `out` is replaced whole.
+    ``card.json``. Of one that knows kinds, ``kinds.webp`` shows them. `out` is replaced whole.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def export_generator(generator: keras.Model, out: Path, card: dict) -> Path:
         ``out / "model.json"``.
     """
     if len(generator.inputs) == 1:  # its style was fixed: the page has none to choose
-        card = {name: value for name, value in card.items() if name != "styles"}
+        card = {name: value for name, value in card.items() if name not in ("styles", "kinds")}
     return _export(generator, out, card)
 
 
@@ -117,6 +117,8 @@ def _export(model: keras.Model, out: Path, card: dict) -> Path:
             )
         write_check(model, size, ready / "check.json")
         write_text(ready / "card.json", json.dumps(card, indent=2) + "\n")
+        if kinds := thumbnails.drawable(card):
+            thumbnails.write(card["attribute"], kinds, ready / PICTURES)
     return out / "model.json"
 
 
@@ -124,7 +126,7 @@ def write_check(model: keras.Model, size: int, path: Path) -> None:
     """Write an image, a style of as many numbers as the model takes, and Keras's output."""
     face = check_image(size)
     count = model.inputs[1].shape[-1] if len(model.inputs) > 1 else 0
-    style = CHECK_STYLE[:count]
+    style = check_style(count)
     unit = pixels.to_unit(face[None])
     output = model([unit, np.float32([style])] if style else unit, training=False).numpy()[0]
     check = {
@@ -136,6 +138,11 @@ def write_check(model: keras.Model, size: int, path: Path) -> None:
         "tolerance": TOLERANCE * min(1.0, float(np.abs(output).max())),
     }
     write_text(path, json.dumps(check))
+
+
+def check_style(count: int) -> list[float]:
+    """Return so many numbers in [-1, 1], of which none is 0, or like another."""
+    return [round((1.75 + 0.7 * i + 0.001 * i * i) % 2 - 1, 3) for i in range(count)]
 
 
 def check_image(size: int) -> np.ndarray:
@@ -270,11 +277,12 @@ def write_manifest(models: Path) -> dict:
         what = (
             ("attributes", "accuracy")
             if judge
-            else ("attribute", "direction", "styles", "measured")
+            else ("attribute", "direction", "styles", "kinds", "measured")
         )
         entry = {
             **{key: card[key] for key in what if key in card},
             "path": f"{folder.name}/model.json",
+            **({"pictures": f"{folder.name}/{PICTURES}"} if (folder / PICTURES).is_file() else {}),
             "size": card["size"],
             "bytes": shards + (folder / "model.json").stat().st_size,
             "parameters": card["parameters"],

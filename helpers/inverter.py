@@ -126,7 +126,7 @@ def invert_files(
     out: Path,
     *,
     weights: Path | None = None,
-    style: dict[str, float] | None = None,
+    style: dict[str, float | str] | None = None,
     strength: float = 1.0,
     aligned: bool = False,
     with_residual: bool = False,

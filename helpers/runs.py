@@ -242,7 +242,7 @@ class Run:
 
 def card_of(run: Run, direction: str) -> dict:
     """Return what a weights file says about itrun."""
-    styles = run.settings.styles()
+    styles, kinds = run.settings.styles(), run.settings.kinds()
     drawn_on = f", with drawn {run.split.drawn_on}" if run.split.drawn_on else ""
     return {
         "attribute": celeba.short_name(run.settings.attribute),
@@ -252,7 +252,7 @@ def card_of(run: Run, direction: str) -> dict:
         "size": run.settings.size,
         "width": run.settings.width,
         **({"headroom": run.settings.headroom} if run.settings.headroom else {}),
-        **({"styles": styles} if styles and direction == "add" else {}),
+        **({"styles": styles, "kinds": kinds} if styles and direction == "add" else {}),
         "parameters": run.averaged[training.DIRECTIONS.index(direction)].count_params(),
         "steps": run.step,
         "batch": run.settings.batch,

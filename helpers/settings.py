@@ -52,6 +52,10 @@ class Settings:
         chosen = self.dress == "add" and self.network == "attention"
         return worn.STYLES[celeba.short_name(self.attribute)] if chosen else ()
 
+    def kinds(self) -> tuple[str, ...]:
+        """Return which of `styles` are kinds, of which one is 1 at a time."""
+        return worn.CHOICES[celeba.short_name(self.attribute)] if self.styles() else ()
+
     @classmethod
     def from_json(cls, text: str | bytes, where: Path) -> "Settings":
         """Return the settings that `to_json` wrote; `where` is for the message if it is damaged."""

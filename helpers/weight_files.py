@@ -4,6 +4,7 @@ Written in notebook 06, read from 07 on.
 """
 
 import json
+import re
 from pathlib import Path
 
 import keras
@@ -14,6 +15,8 @@ from . import celeba, networks
 from .errors import TrainingError
 from .files import read_weights, written_whole
 
+# By this word a kind is chosen, where numbers are chosen by their names.
+KIND = "kind"
 # Of the weights, by what they were trained on.
 LICENCES = {
     "drawn faces": "Apache-2.0",
@@ -77,7 +80,8 @@ def load_generator(path: Path, style=None) -> tuple[keras.Model, dict]:
     ----------
     style : sequence of float or None
         What to draw, for one that knows styles: ``card["styles"]`` names its numbers, each in
-        [-1, 1]. None for what suits the face.
+        [-1, 1]. Of those in ``card["kinds"]``, if it has some, at most one is 1 and the others
+        are 0. None for what suits the face.
 
     Raises
     ------
@@ -88,27 +92,61 @@ def load_generator(path: Path, style=None) -> tuple[keras.Model, dict]:
     return networks.in_style(network, style), card
 
 
-def choose_style(card: dict, chosen: dict[str, float]) -> list[float]:
+def choose_style(card: dict, chosen: dict[str, float | str]) -> list[float]:
     """Return the numbers of a style, in the order of a generator's card; 0 what isn't chosen.
+
+    Parameters
+    ----------
+    card : dict
+        With ``styles``, the names of all numbers, and ``kinds``, those of which one is chosen.
+    chosen : dict
+        Numbers by their names; and by the word `KIND` the name of one of the kinds.
 
     Raises
     ------
     TrainingError
         If the generator does not know what is chosen, or a number is not in [-1, 1].
     """
-    names = card.get("styles", [])
-    for name, number in chosen.items():
+    names, kinds = card.get("styles", []), card.get("kinds", [])
+    numbers = {name: number for name, number in chosen.items() if name != KIND}
+    if KIND in chosen:
+        numbers[_find_kind(card, chosen[KIND])] = 1.0
+    for name, number in numbers.items():
+        if name in kinds and name in chosen:
+            raise TrainingError(f"{name!r} is a kind, not a number: choose {KIND}={name}.")
         if name not in names:
-            knows = f"knows the styles {', '.join(names)}" if names else "knows no styles"
             raise TrainingError(
                 f"There is no style {name!r} to choose: {card['attribute']}-{card['direction']} "
-                f"{knows}."
+                f"{_knows(card)}."
             )
         if not -1 <= number <= 1:
             raise TrainingError(
                 f"A style goes from -1 to 1, with 0 what suits: not {name}={number:g}."
             )
-    return [float(chosen.get(name, 0)) for name in names]
+    return [float(numbers.get(name, 0)) for name in names]
+
+
+def _find_kind(card: dict, wanted: str) -> str:
+    """Return the kind that is meant: "top hat" may be written Top-hat or top_hat."""
+
+    def plain(name: str) -> str:
+        return " ".join(re.split(r"[-_\s]+", name.strip().lower()))
+
+    for kind in card.get("kinds", []):
+        if plain(kind) == plain(wanted):
+            return kind
+    raise TrainingError(
+        f"There is no kind {wanted!r} to choose: {card['attribute']}-{card['direction']} "
+        f"{_knows(card)}."
+    )
+
+
+def _knows(card: dict) -> str:
+    kinds = card.get("kinds", [])
+    numbers = [name for name in card.get("styles", []) if name not in kinds]
+    if kinds:
+        return f"knows the kinds {', '.join(kinds)}, and the styles {', '.join(numbers)}"
+    return f"knows the styles {', '.join(numbers)}, and no kinds" if numbers else "knows no styles"
 
 
 def load_network(path: Path) -> tuple[keras.Model, dict]:

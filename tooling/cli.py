@@ -321,13 +321,22 @@ def train(
     say(f"Losses:   tensorboard --logdir {out / 'logs'}")
 
 
-def _read_style(text: str) -> tuple[str, float]:
-    name, _, number = text.partition("=")
-    try:
-        return name.strip(), float(number)
-    except ValueError:
-        told = f"--style takes a name and a number, such as shape=0.5, not {text!r}."
-        raise fail(told, 2) from None
+def _read_styles(texts: list[str]) -> dict[str, float | str]:
+    """Return what is chosen by name: numbers, and a kind by its word."""
+    chosen: dict[str, float | str] = {}
+    for text in texts:
+        name, _, value = (part.strip() for part in text.partition("="))
+        if name != "kind":
+            try:
+                chosen[name] = float(value)
+            except ValueError:
+                told = f"--style takes a name and a number, such as size=0.5, or a kind, such as "
+                raise fail(f"{told}kind=round, not {text!r}.", 2) from None
+            continue
+        if chosen.setdefault(name, value) != value:
+            told = f"One thing is of one kind: kind={chosen[name]} or kind={value}, not both."
+            raise fail(told, 2)
+    return chosen
 
 
 @app.command()
@@ -340,9 +349,10 @@ def invert(
     style: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=NUMBER",
-            help="What to add otherwise than it suits the face, from -1 to 1, such as shape=1, "
-            "colour=-0.4 or, of glasses, lenses=1. May be given more than once.",
+            metavar="NAME=VALUE",
+            help="What to add otherwise than it suits the face: a kind, such as kind=round or "
+            "'kind=top hat', and numbers from -1 to 1, such as size=1, colour=-0.4 or, of glasses, "
+            "lenses=1. May be given more than once; one that there is not names those that are.",
         ),
     ] = None,
     strength: Annotated[float, typer.Option(min=0, max=2, help="1 is the whole residual.")] = 1.0,
@@ -368,7 +378,7 @@ def invert(
         direction.value,
         out,
         weights=weights,
-        style=dict(map(_read_style, style or [])),
+        style=_read_styles(style or []),
         strength=strength,
         aligned=aligned,
         with_residual=residual,

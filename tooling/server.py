@@ -68,6 +68,7 @@ TYPES = {
     ".svg": "image/svg+xml",
     ".jpg": "image/jpeg",
     ".png": "image/png",
+    ".webp": "image/webp",
 }
 
 

@@ -19,6 +19,10 @@ export interface ModelEntry {
   accuracy?: number;
   /** What one may choose of what it draws, each by a number from -1 to 1; often nothing. */
   styles: string[];
+  /** Those of `styles` that stand for kinds, of which one is 1 at most and the others are 0. */
+  kinds: string[];
+  /** Pictures of the kinds, relative to the manifest: one for what suits, then one for each. */
+  pictures?: string;
   /** Bytes of weights. */
   bytes: number;
   parameters: number;

@@ -12,6 +12,11 @@ export type Progress = (loaded: number, total: number) => void;
 /** Where the models lie: beside the page, wherever that is. */
 export const MANIFEST = "models/manifest.json";
 
+/** The address of a file that the manifest names. */
+export function addressOf(path: string): string {
+  return new URL(path, absolute(MANIFEST)).href;
+}
+
 /** Which networks there are to change an attribute; the first is the one to begin with. */
 export function networksOf(entries: ModelEntry[], attribute: string): string[] {
   const generators = entries.filter(
@@ -69,7 +74,7 @@ export async function fetchChecked(
   entry: ModelEntry,
   progress: Progress,
 ): Promise<{ files: ModelFiles; check: Check }> {
-  const address = readAs(MANIFEST, () => new URL(entry.path, absolute(MANIFEST)).href);
+  const address = readAs(MANIFEST, () => addressOf(entry.path));
   const checkAddress = new URL("check.json", address).href;
   const [files, stored] = await Promise.all([
     fetchModel(address, undefined, progress),

@@ -4,7 +4,9 @@ import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 
 import { nextVideoFrame, photoFromAddress, photoFromFile, type Facing } from "./capture";
 import type { Inverted } from "./invert";
+import { addressOf } from "./models";
 import { asProblem, Problem } from "./problems";
+import type { Choosable } from "./style";
 import type { Order } from "./tasks";
 import { useCamera, type Camera } from "./useCamera";
 import { useModels, type Models } from "./useModels";
@@ -20,7 +22,7 @@ export interface Shown {
   milliseconds: number;
 }
 
-export interface Inverter extends Models {
+export interface Inverter extends Models, Choosable {
   busy: boolean;
   problem?: Problem;
   shown?: Shown;
@@ -30,9 +32,10 @@ export interface Inverter extends Models {
   firstResult?: number;
   /** 0 changes nothing, 1 is what the generator computes. */
   strength: number;
-  /** What may be chosen of what is added, and the numbers chosen, from -1 to 1; 0 is what suits. */
-  styles: string[];
+  /** The numbers chosen, from -1 to 1, in the order of `styles`; 0 is what suits. */
   style: number[];
+  /** The address of pictures of the kinds, if there are some. */
+  pictures?: string;
 
   setStrength(strength: number): void;
   setStyle(style: number[]): void;
@@ -78,7 +81,7 @@ export function useInverter(firstSample: string): Inverter {
   const { camera, video, take, start, stop } = control;
 
   const adder = needed.find(({ role }) => role === "add");
-  const styles = adder?.styles ?? NONE;
+  const { styles = NONE, kinds = NONE, pictures } = adder ?? {};
   const style = useMemo(
     () => chosen[adder?.path ?? ""] ?? styles.map(() => 0),
     [chosen, adder?.path, styles],
@@ -270,6 +273,8 @@ export function useInverter(firstSample: string): Inverter {
     firstResult,
     strength,
     styles,
+    kinds,
+    pictures: pictures && addressOf(pictures),
     style,
     openSample,
     openFile,

@@ -21,8 +21,9 @@ const BYTES: Record<string, number> = {
 };
 /** A face crop larger than this is no face crop. */
 const LARGEST_CROP = 1024;
-/** Nobody wants more sliders than this. */
-const MOST_STYLES = 8;
+/** Nobody wants more sliders than this, or to choose from more pictures. */
+const MOST_SLIDERS = 8;
+const MOST_KINDS = 40;
 
 export function readManifest(json: unknown): ModelEntry[] {
   const { models, classifiers = [] } = objectOf(json, "the manifest");
@@ -33,12 +34,10 @@ export function readManifest(json: unknown): ModelEntry[] {
     if (direction !== "add" && direction !== "remove") {
       return wrong(`model ${i + 1}: "direction"`, direction);
     }
-    const styles = listOf(entry.styles ?? [], `model ${i + 1}: "styles"`);
-    const named = styles.every((name) => typeof name === "string") && !styles.includes("");
-    if (styles.length > MOST_STYLES || !named) return wrong(`model ${i + 1}: "styles"`, styles);
+    const chosen = readStyles(entry, `model ${i + 1}`);
     const outputs = size * size * 3;
     const measured = readMeasured(entry.measured, `model ${i + 1}`);
-    return { ...entry, attribute, role: direction, outputs, column: 0, styles, measured };
+    return { ...entry, attribute, role: direction, outputs, column: 0, measured, ...chosen };
   });
   const judges = listOf(classifiers, '"classifiers"').flatMap((model, i): ModelEntry[] => {
     const entry = readEntry(model, `classifier ${i + 1}`);
@@ -51,11 +50,30 @@ export function readManifest(json: unknown): ModelEntry[] {
         return wrong(`classifier ${i + 1}: an accuracy`, accuracy);
       }
       const outputs = attributes.length;
-      const nothing = { styles: [], measured: undefined };
+      const nothing = { styles: [], kinds: [], pictures: undefined, measured: undefined };
       return { ...entry, attribute, role: "tell", outputs, column, accuracy, ...nothing };
     });
   });
   return [...generators, ...judges];
+}
+
+function readStyles(
+  entry: Unknown,
+  what: string,
+): Pick<ModelEntry, "styles" | "kinds" | "pictures"> {
+  const styles = listOf(entry.styles ?? [], `${what}: "styles"`);
+  const kinds = listOf(entry.kinds ?? [], `${what}: "kinds"`);
+  const named = styles.every((name) => typeof name === "string") && !styles.includes("");
+  if (styles.length > MOST_SLIDERS + kinds.length || !named) wrong(`${what}: "styles"`, styles);
+  const each = new Set(kinds);
+  const known = each.size === kinds.length && kinds.every((kind) => (styles as unknown[]).includes(kind));
+  if (kinds.length > MOST_KINDS || !known) wrong(`${what}: "kinds"`, kinds);
+  const { pictures } = entry;
+  // It becomes a part of the page's style.
+  if (pictures !== undefined && !(typeof pictures === "string" && /^\w[\w./-]*$/.test(pictures))) {
+    return wrong(`${what}: "pictures"`, pictures);
+  }
+  return { styles: styles as string[], kinds: kinds as string[], pictures };
 }
 
 function readMeasured(json: unknown, what: string): Measured | undefined {

@@ -24,6 +24,8 @@ const check = { size: 2, image: base64(12), output: base64(48), tolerance: 0.02 
 
 const PROTOTYPE = '{"__proto__": {"models": []}}';
 
+const MANY = Array.from({ length: 1000 }, (_, i) => `kind ${i}`);
+
 /** Files that an attacker, or a bug, could put in a model's place. */
 const HOSTILE: [name: string, read: () => unknown, words: string][] = [
   ["a manifest that is null", () => readManifest(null), "no object"],
@@ -56,6 +58,12 @@ const HOSTILE: [name: string, read: () => unknown, words: string][] = [
   ["a style that is a number", () => withEntry({ styles: [1] }), '"styles" is [1]'],
   ["a style without a name", () => withEntry({ styles: [""] }), '"styles" is [""]'],
   ["a thousand styles", () => withEntry({ styles: Array(1000).fill("a") }), '"styles"'],
+  ["a kind that is no style", () => withEntry({ styles: ["a"], kinds: ["b"] }), '"kinds" is ["b"]'],
+  ["a kind twice", () => withEntry({ styles: ["a"], kinds: ["a", "a"] }), '"kinds"'],
+  ["kinds that are a word", () => withEntry({ kinds: "round" }), '"kinds" is no list'],
+  ["a thousand kinds", () => withEntry({ styles: MANY, kinds: MANY }), '"kinds"'],
+  ["pictures that are style", () => withEntry({ pictures: 'a")} * {' }), '"pictures"'],
+  ["pictures elsewhere", () => withEntry({ pictures: "//a.test/b" }), '"pictures"'],
   ["a style that the model does not take", () => withCheck({ style: [1] }), '"style" is [1]'],
   ["measurements in words", () => withEntry({ measured: "good" }), '"measured" is no object'],
   ["half of the measurements", () => withEntry({ measured: { count: 5 } }), 'measured "flips"'],
@@ -72,7 +80,7 @@ describe("the files of a model", () => {
   it("are read where they are right", () => {
     const [generator, ...told] = readManifest({ models: [entry], classifiers: [classifier] });
     const outputs = 128 * 128 * 3;
-    expect(generator).toEqual({ ...entry, role: "add", outputs, column: 0, styles: [] });
+    expect(generator).toEqual({ ...entry, role: "add", outputs, column: 0, styles: [], kinds: [] });
     expect(told).toMatchObject([
       { attribute: "hat", role: "tell", outputs: 2, column: 0, accuracy: 0.9 },
       { attribute: "glasses", role: "tell", outputs: 2, column: 1, accuracy: 0.8 },
