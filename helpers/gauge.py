@@ -31,7 +31,7 @@ SIZE, WIDTH = 128, 32  # px of the face crop, of which it sees the region; and c
 LAST = "conv4_act"  # of a judge's layers
 PEOPLE = {"train": 1600, "validation": 240}  # photos that are drawn on
 FEWEST = 100  # photos without, else it is left out
-STEPS, BATCH, RATE = 2400, 32, 1e-3
+STEPS, BATCH, RATE = 1200, 32, 1e-3
 STRENGTHS = (0.0, 0.1, 0.25, 0.5, 1.0)
 TENTH = 0.1
 
@@ -269,6 +269,13 @@ def _make_step(model, optimizer, attribute):
         return loss
 
     return step
+
+
+def train_gauges(data: str | Path, out: Path, cache: Path | None = None) -> None:
+    """Train the course's two networks, for glasses and for hats, and write them to `out`."""
+    for attribute in WORN:
+        gauge = train(datasets.open_split(data, attribute), cache=cache)
+        save_generator(out / f"left-{attribute}.npz", *gauge)
 
 
 # --- calibration ----------------------------------------------------------------------------
