@@ -1,9 +1,9 @@
-"""How much is left of what was removed? A network that learned on drawn remains says it, from 0 to
-1. Built in `train`, kept in ``weights/left-*.npz``, met in notebook 07.
+"""How much is left of what was removed, by a network that learned on drawn remains (notebook 07).
 
-A judge says yes or no, and nearly all removals flip it. This one is asked how much: of drawn
-glasses and hats that is known (`remains`). It learns from the training part alone, from real photos
-with besides drawn ones, and never sees an edit. Its first layers begin as those of a judge.
+A judge says yes or no, and nearly all removals flip it. This one is asked how much, from 0 to 1: of
+drawn glasses and hats that is known (`remains.share_left`). It learns from the training part alone,
+from real photos with besides drawn ones, and never sees an edit. Its first layers begin as those of
+a judge. The course's own are ``weights/left-*.npz``.
 """
 
 from dataclasses import replace

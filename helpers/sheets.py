@@ -1,4 +1,8 @@
-"""A page to look at: every held-out edit, the most easily told from a photo first (notebook 07)."""
+"""A page to look at: every held-out edit, the worst first (notebook 07).
+
+Of what was removed, that is where most is left; of what was added, what is most easily told from a
+photo.
+"""
 
 import html
 from pathlib import Path
