@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 from . import (
     classifier,
     datasets,
+    gauge,
     identity,
     inverter,
     metrics,
@@ -263,8 +264,8 @@ def measure(
     faces : bool
         Whether to measure identity with dlib, if it is installed.
     closely : bool
-        Whether to try to tell the edits from real photos, and to follow some of them through the
-        whole path of `invert`; see `telling` and `whole_path`.
+        Whether to try to tell the edits from real photos, to ask what is left of what was removed,
+        and to follow some through the whole path of `invert`; see `telling`, `gauge`, `whole_path`.
 
     Raises
     ------
@@ -315,12 +316,15 @@ def measure(
                 f"No held-out image {reports.SOURCE_SIDE[direction]} {split.attribute} could be "
                 "read."
             )
-    more, told = {d: {} for d in DIRECTIONS}, {}
+    more, told, left = {d: {} for d in DIRECTIONS}, {}, gauge.Left()
     if closely:
         traits = {d: passes[d].rows.get("traits") for d in DIRECTIONS}
         look = look_closely(judges[0])
         side = size - round(size * headroom)
         more, told = telling.told_from_real(kept, traits, side, look, seed, progress=progress)
+        left = gauge.what_is_left(kept, split, out, cache, progress=progress)
+        more["remove"] |= left.entries
+        notes += left.notes
         for direction, generator in zip(DIRECTIONS, generators, strict=True):
             chosen = items[reports.SOURCE_SIDE[direction]]
             more[direction] |= whole_path.measure(
@@ -347,11 +351,12 @@ def measure(
         "notes": notes,
         "groups": {d: by_group(passes[d].rows, judges) for d in DIRECTIONS},
         "directions": {d: summarize(d, passes, judges, split) | more[d] for d in DIRECTIONS},
+        "left": left.scale,
         "unreadable": dict(sorted(split.unreadable.items())),
     }
     if out is not None:
         _write(report, pictures, out)
-        sheets.write(out, split.attribute, kept, told)
+        sheets.write(out, split.attribute, kept, told, {"remove": left.values})
     return report
 
 

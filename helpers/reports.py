@@ -86,6 +86,8 @@ QUESTIONS = [
     ("kid", "", "KID on {} features", ".4f"),
     ("kid_alike", "", "the same, beside people who are alike", ".4f"),
     ("score", "", "Inception Score, {}", ".3f"),
+    ("left", "How much of it is left?", "mean, by what learned on drawn ones", ".1%"),
+    ("left_tenth", "", "more than a tenth", ".1%"),
     ("told_from_real", "Can it be told from a photo?", "AUC of a fresh classifier; 0.5: no", ".3f"),
     ("found", "What does the user get?", "face found on the photo at {}", ".1%"),
     ("recut", "", "at {}: change from the crop's edit in the region, of 255", ".2f"),
@@ -148,6 +150,28 @@ def group_table(groups: dict[str, dict]) -> str:
     return "\n".join(lines)
 
 
+def left_table(scale: dict) -> str:
+    """Return as Markdown how what says how much is left was calibrated; see `gauge`."""
+    told = scale["calibration"]
+    numbers = zip(told["strengths"], told["answers"], told["above"], strict=True)
+    lines = [
+        f"What is left is said by a network that learned on {scale['drawn_on']} drawn ones. Asked "
+        f"about {told['photos']} on other people, its mean absolute error is {told['error']:.3f}, "
+        f"and {told['error_in_parts']:.3f} where a part is left or it is blurred.",
+        "",
+        "| held out | mean answer | more than a tenth |",
+        "|---|---:|---:|",
+        *(f"| drawn at {s:.0%} | {mean:.1%} | {above:.1%} |" for s, mean, above in numbers),
+    ]
+    for name, entries in scale["real"].items():
+        cells = []
+        for key in ("left", "left_tenth"):
+            value, low, high = (entries[key][k] for k in ("value", "low", "high"))
+            cells.append(f"{value:.1%} ({low:.1%} to {high:.1%})")
+        lines.append(f"| {name}, N = {entries['left']['n']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def markdown(report: dict) -> str:
     """Return the whole report as Markdown."""
     held_out = report["held_out"]
@@ -172,6 +196,8 @@ def markdown(report: dict) -> str:
         lines += ["", f"## {title}", "", made, "", table(report["directions"][direction])]
         if groups := group_table(report["groups"][direction]):
             lines += ["", groups]
+        if direction == "remove" and report.get("left"):
+            lines += ["", left_table(report["left"])]
         lines += [
             "",
             f"Pictures: {', '.join(f'{direction}/{n}.png' for n in ('random', 'best', 'worst'))}; "

@@ -1,4 +1,8 @@
-"""A page to look at: every held-out edit, the most easily told from a photo first (notebook 07)."""
+"""A page to look at: every held-out edit, the worst first (notebook 07).
+
+Of what was removed, that is where most is left; of what was added, what is most easily told from a
+photo.
+"""
 
 import html
 from pathlib import Path
@@ -74,7 +78,12 @@ def _picture(direction: str, place: int) -> str:
     return f"sheet/{direction}/{place:05d}.jpg"
 
 
-def page(attribute: str, albums: dict[str, Kept], told: dict[str, np.ndarray | None]) -> str:
+def page(
+    attribute: str,
+    albums: dict[str, Kept],
+    told: dict[str, np.ndarray | None],
+    left: dict[str, np.ndarray | None] | None = None,
+) -> str:
     """Return the HTML page of all edits kept.
 
     Parameters
@@ -84,7 +93,10 @@ def page(attribute: str, albums: dict[str, Kept], told: dict[str, np.ndarray | N
     told : dict
         From a direction to how surely each of those is an edit, (kept,) in [0, 1], by a classifier
         that did not learn from it; None where that was not measured.
+    left : dict, optional
+        Likewise how much is left on each of what was removed; where it is there, it ranks them.
     """
+    left = left or {}
     title = html.escape(f"{attribute}: every edit, worst first")
     links = ", ".join(
         f'<a href="#{d}">{d} ({len(albums[d].names)})</a>' for d in DIRECTIONS if d in albums
@@ -104,24 +116,36 @@ def page(attribute: str, albums: dict[str, Kept], told: dict[str, np.ndarray | N
         "<p>From left to right: the photo, its edit, the residual, where gray is no change. "
         "<b>Edit</b> is how surely a classifier that did not learn from the picture takes it for "
         "an edit, <b>judge</b> how surely the first judge sees what the edit was to bring about: "
-        "the attribute added, or gone.</p>",
+        "the attribute added, or gone."
+        + (
+            " <b>Left</b> is how much of it is still there, from 0 to 1, by a network that learned "
+            "on drawn ones.</p>"
+            if any(v is not None for v in left.values())
+            else "</p>"
+        ),
         f'<nav aria-label="Directions"><p>Go to: {links}</p></nav>',
         "</header>",
         "<main>",
     ]
     for direction in DIRECTIONS:
         if direction in albums:
-            lines += _section(attribute, albums[direction], told.get(direction))
+            both = told.get(direction), left.get(direction)
+            lines += _section(attribute, albums[direction], *both)
     lines += ["</main>", "</body>", "</html>"]
     return "\n".join(lines) + "\n"
 
 
-def _section(attribute: str, kept: Kept, told: np.ndarray | None) -> list[str]:
+def _section(
+    attribute: str, kept: Kept, told: np.ndarray | None, left: np.ndarray | None
+) -> list[str]:
     judged = np.array(kept.judged)
-    # Without a told one, least flipped first: as in the pictures beside the report.
-    worst = -judged if told is None else told
+    # With neither, least flipped first: as in the pictures beside the report.
+    worst, order = -judged, "least surely flipped"
+    if told is not None:
+        worst, order = told, "most surely an edit"
+    if left is not None:
+        worst, order = left, "one of which most is left"
     of_all = "" if kept.of == len(kept.names) else f", of {kept.of} by chance"
-    order = "least surely flipped" if told is None else "most surely an edit"
     lines = [
         f'<section aria-labelledby="{kept.direction}">',
         f'<h2 id="{kept.direction}">{kept.direction}: {html.escape(attribute)}</h2>',
@@ -133,6 +157,8 @@ def _section(attribute: str, kept: Kept, told: np.ndarray | None) -> list[str]:
         numbers = [f"judge {judged[place]:.2f}"]
         if told is not None:
             numbers.insert(0, f"edit {told[place]:.2f}")
+        if left is not None:
+            numbers.insert(0, f"left {left[place]:.2f}")
         alt = f"Photo, edit and residual of {name}; {', '.join(numbers)}"
         spans = "".join(f"<span>{number}</span>" for number in numbers)
         lines.append(
@@ -144,7 +170,11 @@ def _section(attribute: str, kept: Kept, told: np.ndarray | None) -> list[str]:
 
 
 def write(
-    out: Path, attribute: str, albums: dict[str, Kept], told: dict[str, np.ndarray | None]
+    out: Path,
+    attribute: str,
+    albums: dict[str, Kept],
+    told: dict[str, np.ndarray | None],
+    left: dict[str, np.ndarray | None] | None = None,
 ) -> None:
     """Write ``sheet.html``; `draw` wrote its pictures."""
-    write_text(out / "sheet.html", page(attribute, albums, told))
+    write_text(out / "sheet.html", page(attribute, albums, told, left))

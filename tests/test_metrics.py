@@ -681,7 +681,12 @@ def test_evaluate_command(folders, weights, tmp_path, monkeypatch):
     for measures in report["directions"].values():
         assert 0 <= measures["told_from_real"]["value"] <= 1
         assert measures["told_from_real"]["n"] == 28 and measures["found/4x"]["n"] == 2
+    assert "left" not in report["directions"]["add"]
+    left = report["directions"]["remove"]["left"]
+    assert 0 <= left["value"] <= 1 and left["n"] == 28
+    assert set(left["compare"]) == {"real with", "real without"} == set(report["left"]["real"])
     assert (out / "sheet.html").read_text().count("<img") == 2 * 28
+    assert (out / "sheet.html").read_text().count("<span>left ") == 28
     assert "Can it be told from a photo?" in (out / "report.md").read_text()
     assert any("not installed here" in note for note in report["notes"])
     wrong = CliRunner().invoke(cli.app, [*arguments, "--network", "paper"])

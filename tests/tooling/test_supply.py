@@ -232,7 +232,7 @@ import os, sys
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 from pathlib import Path
 import numpy as np
-from helpers import classifier, detection, export, identity, weight_files
+from helpers import classifier, detection, export, gauge, identity, weight_files
 named, files = set(), 0
 def hook(event, arguments):
     if event == "pickle.find_class":
@@ -240,7 +240,11 @@ def hook(event, arguments):
 sys.addaudithook(hook)
 root = Path(sys.argv[1])
 for path in (root / "weights").rglob("*.npz"):
-    (classifier.load if path.name.startswith("classifier") else weight_files.load_generator)(path)
+    kind, _, attribute = path.stem.rpartition("-")
+    if kind == "left":
+        gauge.load(path, attribute)
+    else:
+        (classifier.load if kind == "classifier" else weight_files.load_generator)(path)
     files += 1
 for path in (root / "web" / "public" / "models").glob("*/model.json"):
     export.check_export(path.parent)
