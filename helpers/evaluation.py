@@ -1,19 +1,13 @@
-"""Everything in `metrics` on held-out images, in one pass: report.json, report.md and pictures.
-
-Images stream in batches. What stays in memory is one row of numbers and one row of features for
-each image, never the images.
-"""
+"""Everything in `metrics` on held-out images: report.json, report.md and pictures (notebook 07)."""
 
 import json
 import zlib
-from collections import defaultdict
-from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image
-from tqdm.auto import tqdm
 
 from . import (
     classifier,
@@ -21,10 +15,7 @@ from . import (
     gauge,
     identity,
     inverter,
-    metrics,
     networks,
-    pairing,
-    pixels,
     reports,
     sheets,
     telling,
@@ -35,20 +26,13 @@ from .datasets import DRAWN, Item, Split
 from .drawn.worn import any_row
 from .errors import DataError, TrainingError, counted
 from .files import write_text, written_whole
-from .judges import (
-    Judge,
-    find_judges,
-    judge_images,
-    load_inception,
-    look_closely,
-    was_seen,
-)
+from .judges import Judge, find_judges, load_inception, look_closely, was_seen
+from .passes import Generator, Ways, run_direction
 from .profiles import CACHE
 from .reports import Gallery
 from .summary import Pass, by_group, summarize
 from .training import DIRECTIONS
 
-BATCH = 16
 HELD_OUT = ("validation", "test")
 # Whom the edits may serve less well, as far as CelebA's columns can tell.
 GROUPS = ("Male", "Young", "Pale_Skin")
@@ -57,170 +41,6 @@ OF_DRAWN = (
     "be as far from it as doing nothing; that of removing is the only one. The face embedding was "
     "trained on photos, and drawn people look much alike to it."
 )
-Generator = Callable[[np.ndarray], np.ndarray]
-
-
-def batches(
-    split: Split, items: list[Item], size: int, cache: Path | None, headroom: float = 0.0
-) -> Iterator[tuple[list[Item], np.ndarray]]:
-    """Yield ``(items, images)`` of up to `BATCH`; what can't be read is noted and passed over."""
-    kept, images = [], []
-    for item in items:
-        try:
-            images.append(datasets.read_image(item, size, cache, headroom))
-            kept.append(item)
-        except (OSError, ValueError) as error:
-            split.skip(item, error)
-        if len(kept) == BATCH:
-            yield kept, np.stack(images)
-            kept, images = [], []
-    if kept:
-        yield kept, np.stack(images)
-
-
-def apply(generator: Generator, images: np.ndarray) -> np.ndarray:
-    """Return edited images, uint8: what a viewer would save."""
-    unit = pixels.to_unit(images)
-    return pixels.to_bytes(np.clip(unit + np.asarray(generator(unit)), -1, 1))
-
-
-def drawn_truth(items: list[Item], direction: str, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the true edits, uint8, and the truly changed regions, of drawn faces."""
-    from .drawn import faces
-
-    pairs = [faces.draw_pair(item.seed, item.attribute, size) for item in items]
-    truth = np.stack([p.with_ if direction == "add" else p.without for p in pairs])
-    return truth, np.stack([p.region for p in pairs])
-
-
-def _binary(logits: np.ndarray) -> np.ndarray:
-    p = 1 / (1 + np.exp(-logits.astype(np.float64)))
-    return np.stack([1 - p, p], axis=-1)
-
-
-def run_direction(
-    direction: str,
-    generator: Generator,
-    back: Generator,
-    split: Split,
-    items: list[Item],
-    size: int,
-    judges: list[Judge],
-    *,
-    headroom: float = 0.0,
-    embed: Callable | None = None,
-    inception: Callable | None = None,
-    cache: Path | None = None,
-    seed: int = 0,
-    galleries: dict[str, Gallery] | None = None,
-    groups: dict[str, dict[Item, bool]] | None = None,
-    kept: telling.Kept | None = None,
-    out: Path | None = None,
-    progress: bool = True,
-) -> Pass:
-    """Edit all items once and measure all that one image can say by itself.
-
-    What is in the headroom is edited, but only the face crop is measured. `groups` says of every
-    item whether it belongs to a group, for `by_group`. What is `kept` of the images is also drawn
-    for the page of all, if there is `out`.
-    """
-    rows, features = defaultdict(list), defaultdict(list)
-    sign = 1 if direction == "add" else -1
-    face = (slice(None), *pixels.face_part(size, headroom))
-    region = metrics.region_mask(split.attribute, size - round(size * headroom))
-    rng = np.random.default_rng(seed)
-    shared = pairing.confounders_of(split)
-    traits = dict(zip(items, split.known.of(items, shared), strict=True)) if shared else {}
-    last = None
-    with tqdm(total=len(items), desc=f"measuring {direction}", disable=not progress) as bar:
-        for chosen, before in batches(split, items, size, cache, headroom):
-            after = apply(generator, before)
-            there_and_back = apply(back, after)[face]
-            before, after = before[face], after[face]
-            row = {
-                "cycle_psnr": metrics.psnr(there_and_back, before),
-                "cycle_ssim": metrics.ssim(there_and_back, before),
-            }
-            logits = [_judge(judge, before, after, sign, row, features) for judge in judges]
-            for judge, (was, now) in zip(judges, logits, strict=True):
-                row[f"already/{judge.name}"], row[f"flip/{judge.name}"] = was > 0, now > 0
-            if split.source == DRAWN:
-                truth, region = drawn_truth(chosen, direction, size)
-                row |= _beside_the_truth(before, after, truth)
-            if region is not None:
-                row["outside"] = metrics.change_outside(before, after, region)
-                row["brightness"] = metrics.brightness_shift(before, after, region)
-                row["energy"] = metrics.energy_inside(before, after, region)
-            if embed is not None:
-                row |= _same_person(embed, before, after, last)
-                last = before[-1:]
-            if inception is not None:
-                described = [inception(images) for images in (before, after)]
-                swapped = [(p, f) for f, p in described]
-                _describe(features, "inception", swapped, [p for p, _ in swapped])
-            if traits:
-                row["traits"] = np.array([traits[item] for item in chosen])
-            for name, belongs in (groups or {}).items():
-                row[f"group/{name}"] = np.array([belongs[item] for item in chosen])
-            for name, values in row.items():
-                rows[name].append(values)
-            if galleries is not None:
-                reports.offer(galleries, chosen, before, after, logits[0], rng)
-            if kept is not None:
-                _keep(kept, chosen, before, after, logits[0][1], out)
-            bar.update(len(chosen))
-    joined = {name: np.concatenate(values) for name, values in rows.items()}
-    gathered = {name: np.concatenate(values) for name, values in features.items()}
-    describers = ["classifier"] + ["inception"] * (inception is not None)
-    return Pass(
-        joined,
-        {d: gathered[f"{d}/before"] for d in describers if joined},
-        {d: gathered[f"{d}/after"] for d in describers if joined},
-        {d: (gathered[f"{d}/p_before"], gathered[f"{d}/p_after"]) for d in describers if joined},
-    )
-
-
-def _judge(judge, before, after, sign, row, features) -> list[np.ndarray]:
-    """Return how sure a judge is of the target, before and after; note what the first one sees."""
-    described = [judge_images(judge, images) for images in (before, after)]
-    if "columns" not in row:
-        p_before, p_after = (_binary(logits) for logits, _ in described)
-        row["columns"] = p_after[..., 1] - p_before[..., 1]
-        _describe(features, "classifier", described, (p_before, p_after))
-    return [sign * logits[:, judge.column] for logits, _ in described]
-
-
-def _beside_the_truth(before, after, truth) -> dict[str, np.ndarray]:
-    row = {}
-    row["error"], row["error_of_nothing"] = metrics.truth_errors(before, after, truth)
-    for name, images in (("", after), ("_of_nothing", before)):
-        row[f"truth_psnr{name}"] = metrics.psnr(images, truth)
-        row[f"truth_ssim{name}"] = metrics.ssim(images, truth)
-    row["iou"] = metrics.overlap(metrics.touched(before, after), metrics.touched(before, truth))
-    return row
-
-
-def _same_person(embed, before, after, last) -> dict[str, np.ndarray]:
-    """Compare each face with its edit, its own JPEG, and the one before it (first: `last`)."""
-    embedded = embed(before)
-    jpeg = embed(np.stack([identity.through_jpeg(image) for image in before]))
-    previous = embedded[:1] * np.nan if last is None else embed(last)
-    others = np.concatenate([previous, embedded[:-1]])
-    pairs = {"identity": embed(after), "jpeg": jpeg, "others": others}
-    return {name: identity.distances(embedded, other) for name, other in pairs.items()}
-
-
-def _describe(features, name, described, probabilities) -> None:
-    for when, (_, values), p in zip(("before", "after"), described, probabilities, strict=True):
-        features[f"{name}/{when}"].append(np.asarray(values, np.float32))
-        features[f"{name}/p_{when}"].append(np.asarray(p, np.float32))
-
-
-def _keep(kept, items, before, after, certainty, out) -> None:
-    first = len(kept.names)
-    taken = kept.offer(items, before, after, certainty)
-    if out is not None:
-        sheets.draw(out, kept, first, before[taken], after[taken])
 
 
 def measure(
@@ -283,63 +103,28 @@ def measure(
         notes.append("FID, KID and score on InceptionV3 not measured (--inception imagenet).")
     if split.source == DRAWN:
         notes.append(OF_DRAWN)
-    groups = _groups(split, parts)
     describe = load_inception(inception) if inception else None
+    groups = _groups(split, parts)
+    ways = Ways(split, size, headroom, judges, embed, describe, groups, cache)
     passes, pictures, kept = {}, {}, {}
-    for direction, generator, back in zip(DIRECTIONS, generators, generators[::-1], strict=True):
+    for direction, pair in zip(DIRECTIONS, (generators, generators[::-1]), strict=True):
         pictures[direction] = {
             name: Gallery(reports.PICTURES) for name in ("random", "best", "worst")
         }
         chosen = items[reports.SOURCE_SIDE[direction]]
         kept[direction] = telling.keep(direction, split, chosen, seed)
+        options = {"galleries": pictures[direction], "kept": kept[direction], "out": out}
         passes[direction] = run_direction(
-            direction,
-            generator,
-            back,
-            split,
-            chosen,
-            size,
-            judges,
-            headroom=headroom,
-            embed=embed,
-            inception=describe,
-            cache=cache,
-            seed=seed,
-            galleries=pictures[direction],
-            groups=groups,
-            kept=kept[direction],
-            out=out,
-            progress=progress,
+            ways, direction, pair, chosen, **options, seed=seed, progress=progress
         )
         if not passes[direction].rows:
             raise DataError(
                 f"No held-out image {reports.SOURCE_SIDE[direction]} {split.attribute} could be "
                 "read."
             )
-    more, told, left = {d: {} for d in DIRECTIONS}, {}, gauge.Left()
+    closer = Closer({d: {} for d in DIRECTIONS}, {}, gauge.Left(), [])
     if closely:
-        traits = {d: passes[d].rows.get("traits") for d in DIRECTIONS}
-        look = look_closely(judges[0])
-        side = size - round(size * headroom)
-        more, told = telling.told_from_real(kept, traits, side, look, seed, progress=progress)
-        left = gauge.what_is_left(kept, split, out, cache, progress=progress)
-        more["remove"] |= left.entries
-        notes += left.notes
-        for direction, generator in zip(DIRECTIONS, generators, strict=True):
-            chosen = items[reports.SOURCE_SIDE[direction]]
-            more[direction] |= whole_path.measure(
-                direction,
-                generator,
-                split,
-                chosen,
-                size,
-                judges[0],
-                headroom=headroom,
-                seed=seed,
-                progress=progress,
-            )
-        if split.source == DRAWN:
-            notes.append(whole_path.OF_DRAWN)
+        closer = _look_closely(ways, generators, items, passes, kept, out, seed, progress)
     report = {
         "attribute": split.attribute,
         "data": DRAWN if split.source == DRAWN else Path(split.source).name,
@@ -348,16 +133,46 @@ def measure(
         "held_out": {reports.SOURCE_SIDE[d]: len(passes[d].rows["cycle_psnr"]) for d in DIRECTIONS},
         "classifiers": [_judge_entry(judge, passes) for judge in judges],
         "weights": cards or {},
-        "notes": notes,
+        "notes": notes + closer.notes,
         "groups": {d: by_group(passes[d].rows, judges) for d in DIRECTIONS},
-        "directions": {d: summarize(d, passes, judges, split) | more[d] for d in DIRECTIONS},
-        "left": left.scale,
+        "directions": {
+            d: summarize(d, passes, judges, split) | closer.entries[d] for d in DIRECTIONS
+        },
+        "left": closer.left.scale,
         "unreadable": dict(sorted(split.unreadable.items())),
     }
     if out is not None:
         _write(report, pictures, out)
-        sheets.write(out, split.attribute, kept, told, {"remove": left.values})
+        sheets.write(out, split.attribute, kept, closer.told, {"remove": closer.left.values})
     return report
+
+
+class Closer(NamedTuple):
+    """What a closer look found: entries of each direction, and what the page of all sorts by."""
+
+    entries: dict[str, dict]
+    told: dict
+    left: gauge.Left
+    notes: list[str]
+
+
+def _look_closely(ways, generators, items, passes, kept, out, seed, progress) -> Closer:
+    """Tell edits from real photos, ask what is left, and follow some through the whole path."""
+    traits = {d: passes[d].rows.get("traits") for d in DIRECTIONS}
+    judge, side = ways.judges[0], ways.size - round(ways.size * ways.headroom)
+    entries, told = telling.told_from_real(
+        kept, traits, side, look_closely(judge), seed, progress=progress
+    )
+    left = gauge.what_is_left(kept, ways.split, out, ways.cache, progress=progress)
+    entries["remove"] |= left.entries
+    options = {"headroom": ways.headroom, "seed": seed, "progress": progress}
+    for direction, generator in zip(DIRECTIONS, generators, strict=True):
+        chosen = items[reports.SOURCE_SIDE[direction]]
+        entries[direction] |= whole_path.measure(
+            direction, generator, ways.split, chosen, ways.size, judge, **options
+        )
+    notes = [whole_path.OF_DRAWN] if ways.split.source == DRAWN else []
+    return Closer(entries, told, left, left.notes + notes)
 
 
 def _choose(split, parts, count, seed) -> tuple[dict[str, list[Item]], list[str]]:

@@ -17,9 +17,10 @@ from keras import layers
 from PIL import Image
 from tqdm.auto import tqdm
 
-from . import classifier, datasets, inverter, metrics, pixels, remains, training
+from . import classifier, datasets, dressing, inverter, metrics, pixels, remains, training
 from .celeba import short_name
-from .datasets import DRAWN, WORN, Split
+from .datasets import DRAWN, Split
+from .dressing import WORN
 from .errors import CourseError, DataError, TrainingError
 from .files import read_weights
 from .metrics import bootstrap, share
@@ -145,7 +146,7 @@ def draw_on(
         uint8 (n, SIZE, SIZE, 3), of at most `count` photos, by the seed.
     """
     items = {place: [] for place in split.items}
-    dressed = datasets.dress(
+    dressed = dressing.dress(
         replace(split, items=items | {(part, "without"): split.items[part, "without"]}),
         "remove",
         cache,
@@ -184,7 +185,7 @@ def train(
     Raises
     ------
     DataError or IdentityError
-        If nothing can be drawn on these photos; see `datasets.dress`.
+        If nothing can be drawn on these photos; see `dressing.dress`.
     """
     keras.utils.set_random_seed(seed)
     people = people or PEOPLE

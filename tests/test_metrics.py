@@ -19,6 +19,7 @@ from helpers import (
     judges,
     metrics,
     networks,
+    passes,
     pixels,
     reports,
     summary,
@@ -390,7 +391,7 @@ def test_truth_of_drawn_faces():
     split = datasets.open_split("drawn", "glasses", images=10)
     items = split.items["test", "without"][:6]
     before = np.stack([datasets.read_image(i, SIZE) for i in items])
-    truth, region = evaluation.drawn_truth(items, "add", SIZE)
+    truth, region = passes.drawn_truth(items, "add", SIZE)
     assert (before != truth).any()
     assert not ((before != truth).any(axis=3) & (region == 0)).any()
     perfect, nothing = metrics.truth_errors(before, truth, truth)
@@ -410,7 +411,7 @@ def test_drawn_report_knows_the_truth():
     answers = {}
     for direction, side in reports.SOURCE_SIDE.items():
         items = split.items["test", side]
-        truth, _ = evaluation.drawn_truth(items, direction, SIZE)
+        truth, _ = passes.drawn_truth(items, direction, SIZE)
         for item, true in zip(items, truth, strict=True):
             answers[datasets.read_image(item, SIZE).tobytes()] = true
 
@@ -521,8 +522,8 @@ def test_gallery_keeps_the_highest_keys_only():
 def test_images_stream_in_batches(folders):
     split = datasets.open_split(folders, "Eyeglasses")
     items = split.items["train", "with"] * 3
-    sizes = [len(images) for _, images in evaluation.batches(split, items, SIZE, None)]
-    assert max(sizes) <= evaluation.BATCH and sum(sizes) == len(items)
+    sizes = [len(images) for _, images in passes.batches(split, items, SIZE, None)]
+    assert max(sizes) <= passes.BATCH and sum(sizes) == len(items)
 
 
 def test_photos_that_the_course_trained_on_are_left_out(tmp_path):
