@@ -15,6 +15,7 @@ import {
   restyle,
   stopwatch,
   type Edit,
+  type Inverted,
   type Network,
   type Networks,
 } from "./invert";
@@ -114,14 +115,22 @@ function build({ topology, weightSpecs, weights }: ModelFiles): Promise<GraphMod
   );
 }
 
-function post(reply: Reply): void {
-  (self as unknown as Worker).postMessage(reply);
+function post(reply: Reply, transfer: Transferable[] = []): void {
+  (self as unknown as Worker).postMessage(reply, transfer);
+}
+
+/** The pixels of a result: they go to the page as they are, without a copy. */
+function pixelsOf(result: unknown): Transferable[] {
+  const { patches = [], views } = (result ?? {}) as Partial<Inverted>;
+  const all = [...patches.map(({ pixels }) => pixels), ...Object.values(views ?? {})];
+  return all.map(({ data }) => data.buffer);
 }
 
 addEventListener("message", async ({ data }: MessageEvent<Request>) => {
   try {
     const run = tasks[data.task] as (...parameters: unknown[]) => Promise<unknown>;
-    post({ id: data.id, result: await run(...data.parameters) });
+    const result = await run(...data.parameters);
+    post({ id: data.id, result }, pixelsOf(result));
   } catch (error) {
     post({ id: data.id, error: error instanceof Error ? error.message : String(error) });
   }

@@ -2,6 +2,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 
 import {
+  depthToSpace,
   env,
   leakyRelu,
   mean,
@@ -12,8 +13,10 @@ import {
   stridedSlice,
   tanh,
   tensor,
+  tensor4d,
   tidy,
   type Tensor,
+  type Tensor4D,
 } from "@tensorflow/tfjs-core";
 import { beforeAll, expect, it } from "vitest";
 
@@ -33,6 +36,11 @@ beforeAll(async () => {
   x = tensor(values, shape);
 });
 
+function channels(...shape: [number, number, number, number]): Tensor4D {
+  const count = shape.reduce((product, side) => product * side);
+  return tensor4d(Float32Array.from({ length: count }, (_, i) => Math.sin(i * 2.3)), shape);
+}
+
 const CASES: [name: string, compute: () => Tensor][] = [
   ["a leaky ReLU", () => leakyRelu(x, 0.2)],
   ["a leaky ReLU of one number", () => leakyRelu(tensor(-2), 0.3)],
@@ -46,6 +54,9 @@ const CASES: [name: string, compute: () => Tensor][] = [
   ["the last, without their axis", () => stridedSlice(x, [-1], [0], [1], 0, 1, 1, 0, 1)],
   ["every other channel", () => stridedSlice(x, [0, 0, 0, 0], [2, 5, 7, 3], [1, 1, 1, 2])],
   ["some rows", () => stridedSlice(x, [0, 1, 0, 0], [2, 4, 7, 3], [1, 1, 1, 1])],
+  ["blocks of 2 x 2 pixels", () => depthToSpace(channels(2, 3, 5, 12), 2)],
+  ["blocks of 3 x 3 pixels", () => depthToSpace(channels(1, 2, 4, 18), 3)],
+  ["blocks of pixels of channels first", () => depthToSpace(channels(2, 8, 3, 5), 2, "NCHW")],
   ["some of three axes", () => stridedSlice(reshape(x, [10, 7, 3]), [0, 2, 1], [10, 6, 3])],
 ];
 
