@@ -24,11 +24,14 @@ from .files import alone_in, clear_unfinished, explained, written_whole
 from .previews import in_many_styles, preview_batch, preview_sheet
 from .processes import silenced, stop_signals
 from .settings import Settings
-from .trainer import Trainer
+from .trainer import Trainer, fetch
 
 # Beside generators that are good already, a new discriminator first learns alone: its first
 # opinions would spoil them.
 WARM_UP = 300
+# The losses of every so many steps are logged. All are fetched then, or for the progress bar when
+# so many seconds have passed: often enough to read, and too seldom to keep a GPU waiting.
+LOG_EVERY, LOOK_EVERY = 10, 0.5
 
 
 class Run:
@@ -157,7 +160,10 @@ class Run:
                 )
             self.team.follow_chief(self.trainer.variables())
             history: list[dict[str, float]] = []
-            began = saved = time.monotonic()
+            left: dict[int, dict[str, tf.Tensor]] = {}  # by step: losses that nobody has fetched
+            # Several machines wait in each step, to agree whether it is the last: none lags behind.
+            at_once = len(self.team.workers) > 1
+            began = saved = looked = time.monotonic()
             # In its first step TensorFlow builds the graph, and complains of its own rewriting.
             quiet = silenced()
             for batch in _batches(self, cache):
@@ -166,27 +172,31 @@ class Run:
                     break
                 step = self.step
                 with quiet:
-                    report = self.trainer.advance(batch)
+                    left[step] = self.trainer.advance(batch)
                 quiet = contextlib.nullcontext()
-                _check_losses(self, step, report)
                 self.trainer.step.assign_add(1)
-                if step % 10 == 0:
-                    history.append(_log(self, step, report))
                 now = time.monotonic()
+                shows = self.step % preview_every == 0
+                saves = now - saved > 60 * checkpoint_minutes
+                logs = step % LOG_EVERY == 0
+                if at_once or logs or shows or saves or now - looked > LOOK_EVERY:
+                    history += _look(self, left, bar)
+                    looked = now = time.monotonic()
                 self.trainer.seconds.assign_add(now - before)
-                _advance(bar, now - began, minutes, report)
+                _advance(bar, now - began, minutes)
                 over = minutes is not None and now - began >= 60 * minutes
                 if self.team.any(over or bool(stopped_by())):
                     break
                 if not chief:
                     continue
-                if self.step % preview_every == 0:
+                if shows:
                     sheet = self.preview(fixed)
                     if on_preview:
                         on_preview(self.step, sheet)
-                if now - saved > 60 * checkpoint_minutes:
+                if saves:
                     self.save()
                     saved = now
+            history += _look(self, left, bar)
             if chief:
                 self.save()
                 self.preview(fixed)
@@ -311,6 +321,18 @@ def _batches(run: Run, cache: Path | None) -> Iterator[tuple[tf.Tensor, ...]]:
         raise
 
 
+def _look(run: Run, left: dict[int, dict[str, tf.Tensor]], bar) -> list[dict[str, float]]:
+    """Fetch the losses that are left, check and show them, and return those that are logged."""
+    logged = []
+    for step, report in zip(left, fetch([*left.values()]), strict=True):
+        _check_losses(run, step, report)
+        if step % LOG_EVERY == 0:
+            logged.append(_log(run, step, report))
+        _show(bar, report)
+    left.clear()
+    return logged
+
+
 def _check_losses(run: Run, step: int, report: dict[str, float]) -> None:
     name, value = next(((n, v) for n, v in report.items() if not np.isfinite(v)), (None, 0.0))
     if name is None:
@@ -345,19 +367,20 @@ def _progress_bar(step: int, steps: int | None, minutes: float | None, progress:
     return tqdm(total=steps, initial=step, unit="step", **options)
 
 
-def _advance(bar, elapsed: float, minutes: float | None, report: dict[str, float]) -> None:
+def _advance(bar, elapsed: float, minutes: float | None) -> None:
     if minutes is None:
         bar.update(1)
     else:
         bar.n = min(elapsed, bar.total)
         bar.refresh()
+
+
+def _show(bar, report: dict[str, float]) -> None:
     if not bar.disable:
-        learning = [d for d in training.DIRECTIONS if f"{d}/gan" in report]
-        bar.set_postfix_str(
-            f"D {report['discriminator']:.2f}"
-            + "".join(f" {d} {report[f'{d}/gan']:.2f}" for d in learning),
-            refresh=False,
-        )
+        learn = [d for d in training.DIRECTIONS if f"{d}/gan" in report]
+        shown = [f"D {report['discriminator']:.2f}"]
+        shown += [f"{each} {report[f'{each}/gan']:.2f}" for each in learn]
+        bar.set_postfix_str(" ".join(shown), refresh=False)
 
 
 def remove_run(folder: Path) -> None:

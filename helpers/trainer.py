@@ -3,6 +3,8 @@
 Built in notebook 06 from the train step of notebook 05.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
@@ -45,8 +47,9 @@ class Trainer:
         # Averages are kept and used in float32, whatever training multiplies in.
         self.averaged = training.build_models(network, size, **options)[:2]
         self.average_anew()
-        self.step = tf.Variable(0, dtype=tf.int64, name="step")
-        self.seconds = tf.Variable(0.0, dtype=tf.float64, name="seconds")
+        with tf.device("CPU:0"):  # to read them on a GPU would wait until it is done
+            self.step = tf.Variable(0, dtype=tf.int64, name="step")
+            self.seconds = tf.Variable(0.0, dtype=tf.float64, name="seconds")
         region = metrics.region_mask(settings.attribute, size, settings.headroom)
         self.train_step, self.warm_up_step = (
             team.step(
@@ -63,8 +66,11 @@ class Trainer:
         for averaged, model in zip(self.averaged, self.models, strict=False):
             training.copy_weights(model, averaged)
 
-    def advance(self, batch: tuple[tf.Tensor, ...]) -> dict[str, float]:
-        """Train on one batch of `pairing.pair_stream`, and return the losses."""
+    def advance(self, batch: tuple[tf.Tensor, ...]) -> dict[str, tf.Tensor]:
+        """Train on one batch of `pairing.pair_stream`, and return the losses, for `fetch`.
+
+        A GPU computes while Python goes on: this returns when all has been ordered, not done.
+        """
         step = int(self.step.numpy())
         seed = tf.constant([self.settings.seed, step])
         train_step = self.warm_up_step if step < self.settings.warm_up else self.train_step
@@ -72,9 +78,7 @@ class Trainer:
         # Early weights are noise: the average forgets them faster than later ones.
         decay = min(self.settings.average, (1 + step) / (10 + step))
         self.move_average(tf.constant(decay))
-        # Last, since this waits for a GPU; and all at once, since each fetch does.
-        numbers = tf.stack(list(losses.values())).numpy().tolist()
-        return dict(zip(losses, numbers, strict=True))
+        return losses
 
     def state(self) -> dict:
         """Return by name all that a checkpoint keeps."""
@@ -101,3 +105,15 @@ class Trainer:
                         f"{weight.path} is not finite after step {int(self.step.numpy())}, so this "
                         f"is not saved. {kept}."
                     )
+
+
+def fetch(reports: Sequence[dict[str, tf.Tensor]]) -> list[dict[str, float]]:
+    """Return the losses of some steps as numbers.
+
+    This waits until a GPU has done all that it was told, not these steps alone, and meanwhile
+    nobody tells it more. So it is one fetch of all, and nothing for each step.
+    """
+    if not reports:
+        return []
+    rows = tf.stack([tf.stack(list(report.values())) for report in reports]).numpy().tolist()
+    return [dict(zip(report, row, strict=True)) for report, row in zip(reports, rows, strict=True)]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from helpers import datasets, losses, metrics, networks, training
+from helpers import datasets, losses, metrics, networks, runs, training
 from helpers.networks import REAL_WITH, REAL_WITHOUT
 from tooling import notebooks
 
@@ -187,6 +187,22 @@ def test_moving_average_of_notebook_06():
     training.make_average([averaged], [model])(tf.constant(0.9))
     for a, b in zip(ours, averaged.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+
+
+def test_loop_of_notebook_06_looks_at_losses_when_a_run_does(monkeypatch):
+    """At those that are logged, and at the end; the steps between are not waited for."""
+    tensor, looked = type(SEED), []
+    fetch = tensor._numpy  # what float() goes by
+    monkeypatch.setattr(tensor, "_numpy", lambda self: looked.append(done[-1]) or fetch(self))
+    done = []
+
+    def step(without, with_, seed):
+        done.append(len(done))
+        return {"discriminator": tf.constant(float(done[-1]))}
+
+    history = lift("06").train(step, lambda decay: None, [(0, 0)] * 13, 0, 13)
+    assert history == [{"step": number, "discriminator": number} for number in range(13)]
+    assert looked == [0] + [runs.LOG_EVERY] * runs.LOG_EVERY + [12] * 2
 
 
 def test_generator_of_notebook_08():
