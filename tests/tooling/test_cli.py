@@ -277,7 +277,7 @@ def test_invert_draws_in_the_style_that_is_chosen(course, styled, tmp_path):
         ("shape=1", "remove", 1, "glasses-remove knows no styles"),
         ("shape=2", "add", 1, "from -1 to 1, with 0 what suits: not shape=2"),
         ("shape=nan", "add", 1, "not shape=nan"),
-        ("shape", "add", 2, "a name and a number, such as shape=0.5, not 'shape'"),
+        ("shape", "add", 2, "a name and a number, such as size=0.5, or a kind, such as kind=round"),
         ("shape=wide", "add", 2, "not 'shape=wide'"),
     ],
 )
