@@ -8,6 +8,8 @@ import tensorflow as tf
 
 from .networks import GENERATED, REAL_WITH, REAL_WITHOUT
 
+DIFFERENT = 0.2  # 25 gray levels: what differs by that much is another thing, and no shadow
+
 
 def cross_entropy(logits: tf.Tensor, target: int) -> tf.Tensor:
     """Return the cross entropy, in nats, of (batch, 3) logits against one class for all.
@@ -110,3 +112,15 @@ def _l1(difference: tf.Tensor, reduction: str) -> tf.Tensor:
     if reduction == "sum":
         return tf.reduce_mean(tf.reduce_sum(absolute, axis=(1, 2, 3)))
     raise ValueError(f'reduction is "mean" or "sum", not {reduction!r}')
+
+
+def where_loss(mask: tf.Tensor, image: tf.Tensor, truth: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
+    """Return how far the mask is from where the truth is another picture than the image.
+
+    A residual alone does not say how it is made: half a mask and a paint that overdoes it give the
+    same as a whole mask, until what is to be hidden has a colour that was not in the training. So
+    where the truth differs by `DIFFERENT` or more, the mask is to be 1, and where not at all, 0.
+    """
+    apart = tf.reduce_max(tf.abs(truth - image), axis=-1, keepdims=True)
+    missed = tf.abs(mask - tf.minimum(apart / DIFFERENT, 1.0))
+    return tf.reduce_mean(tf.reduce_mean(missed, axis=(1, 2, 3)) * known)

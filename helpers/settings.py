@@ -45,6 +45,8 @@ class Settings:
         if not self.dress:
             return recipe
         drawn = training.ADD_DRAWN if self.dress == "add" else training.REMOVE_DRAWN
+        if self.network == "paper":
+            drawn = drawn | {"where": 0.0}  # it has no mask
         return dataclasses.replace(recipe, balanced=False, **drawn)
 
     def styles(self) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ class Recipe:
     mask: float = 0.0
     outside: float = 0.0  # of what changes outside the attribute's region
     truth: float = 0.0  # of the distance to the true edit, where the data has it
+    where: float = 0.0  # there, of the mask's distance to what truly differs
     spare_known: bool = False  # there, the outside loss is left out
     reduction: str = "mean"  # of the pixel and perceptual losses
     joint: bool = False
@@ -88,7 +89,7 @@ RECIPES = {
     ),
 }
 # On drawn pairs the truth says all, so that a direction learns alone: nothing has to come back.
-_ALONE = {"dual": 0.0, "cycle": 0.0, "cycle_with": 0.0, "spare_known": True}
+_ALONE = {"where": 50.0, "dual": 0.0, "cycle": 0.0, "cycle_with": 0.0, "spare_known": True}
 # At 64 px, after 800 steps, a weight of 200 left 15.4 gray levels where glasses are, and 50 18.9.
 ADD_DRAWN = {**_ALONE, "truth": 400.0, "directions": ("add",)}
 # What is taken off is of any kind: it may be large and reach out of its region, and the truth keeps
@@ -310,6 +311,8 @@ def direction_losses(
         terms["outside"] = recipe.outside * losses.outside_loss(counted, region)
     if recipe.truth and known is not None:
         terms["truth"] = recipe.truth * losses.truth_loss(edited, truth, known)
+    if recipe.where and known is not None:
+        terms["where"] = recipe.where * losses.where_loss(mask, image, truth, known)
     return terms
 
 
@@ -350,7 +353,7 @@ def make_train_step(
     setup.run_graphs_as_written()
     generator_add, generator_remove, discriminator = models
     half = in_float16(discriminator)
-    masked = recipe.mask > 0
+    masked = recipe.mask > 0 or recipe.where > 0
     comes_back = any((recipe.dual, recipe.cycle, recipe.cycle_with))
     run_add, run_remove = (
         networks.with_mask(g) if masked else (lambda image, training, g=g: (g(image), None))

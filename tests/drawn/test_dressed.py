@@ -165,6 +165,14 @@ def test_truth_loss_by_hand():
     assert float(loss) == pytest.approx((0.5 + 1.0 + 0.25) / 3 / 2)
 
 
+def test_where_loss_by_hand():
+    image = tf.zeros((2, 1, 3, 3))
+    truth = tf.constant([[[[0.0] * 3, [0.1, 0, 0], [0, -0.9, 0.3]]]] * 2)  # not, by half, wholly
+    mask = tf.constant([[[[0.25], [0.5], [0.5]]]] * 2)
+    loss = losses.where_loss(mask, image, truth, tf.constant([1.0, 0.0]))
+    assert float(loss) == pytest.approx((0.25 + 0.0 + 0.5) / 3 / 2)
+
+
 @pytest.mark.parametrize("joint", [True, False])
 def test_only_what_is_known_is_compared_with_the_truth(bare, dressed, joint, eagerly):
     models = training.build_models("attention", 32, width=4)
