@@ -17,7 +17,7 @@ from helpers import (
     weight_files,
 )
 from helpers.datasets import open_split
-from helpers.drawn import dressing, faces, headwear
+from helpers.drawn import dressing, faces, headwear, worn
 from helpers.errors import DataError
 from helpers.profiles import ROOT
 
@@ -409,7 +409,9 @@ def test_train_dress_says_what_the_weights_were_trained_on(
     )
     assert generator.input_shape == (None, 32, 32, 3)
     # To add, it learns styles.
-    assert card.get("styles", []) == (["shape", "colour"] if direction == "add" else [])
+    adds = direction == "add"
+    assert card.get("styles", []) == (list(worn.STYLES[attribute]) if adds else [])
+    assert card.get("kinds", []) == (list(worn.CHOICES[attribute]) if adds else [])
     assert card["data"] == f"CelebA, with drawn {drawn_on}"
     assert "non-commercial" in card["licence"]
     code, error = course(*arguments[:-1], tmp_path / "other", "--attribute", "Smiling")
