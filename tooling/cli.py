@@ -319,7 +319,7 @@ def _read_styles(texts: list[str]) -> dict[str, float | str]:
             try:
                 chosen[name] = float(value)
             except ValueError:
-                told = f"--style takes a name and a number, such as size=0.5, or a kind, such as "
+                told = "--style takes a name and a number, such as size=0.5, or a kind, such as "
                 raise fail(f"{told}kind=round, not {text!r}.", 2) from None
             continue
         if chosen.setdefault(name, value) != value:

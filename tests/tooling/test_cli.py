@@ -381,7 +381,10 @@ def test_kinds_are_exported_with_their_pictures_at_256_px(kinds, tmp_path):
     assert json.loads((folder / "card.json").read_text())["kinds"] == card["kinds"]
     pictures = folder.parent / entry["pictures"]
     assert pictures.stat().st_size < 40_000
-    assert Image.open(pictures).size == (thumbnails.SIDE * (1 + len(card["kinds"])), thumbnails.SIDE)
+    assert Image.open(pictures).size == (
+        thumbnails.SIDE * (1 + len(card["kinds"])),
+        thumbnails.SIDE,
+    )
     # Kinds that can't be drawn here go without pictures, and a fixed style without a choice.
     other = card | {"kinds": [*card["kinds"][:-1], "heart"]}
     export.export_generator(network, folder, other)
