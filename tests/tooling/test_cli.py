@@ -17,10 +17,11 @@ from helpers import (
     inverter,
     networks,
     pixels,
+    thumbnails,
     training,
     weight_files,
 )
-from helpers.drawn import faces
+from helpers.drawn import faces, worn
 from helpers.errors import TrainingError
 from helpers.profiles import ROOT
 
@@ -277,8 +278,10 @@ def test_invert_draws_in_the_style_that_is_chosen(course, styled, tmp_path):
         ("shape=1", "remove", 1, "glasses-remove knows no styles"),
         ("shape=2", "add", 1, "from -1 to 1, with 0 what suits: not shape=2"),
         ("shape=nan", "add", 1, "not shape=nan"),
-        ("shape", "add", 2, "a name and a number, such as size=0.5, or a kind, such as kind=round"),
+        ("shape", "add", 2, "a name and a number, such as size=0.5, or a kind"),
         ("shape=wide", "add", 2, "not 'shape=wide'"),
+        ("kind=round", "add", 1, "no kind 'round' to choose: glasses-add knows the styles shape, "),
+        ("kind=round", "remove", 1, "glasses-remove knows no styles"),
     ],
 )
 def test_a_style_that_there_is_not_is_explained(
@@ -291,6 +294,116 @@ def test_a_style_that_there_is_not_is_explained(
     )  # fmt: skip
     assert told == code and words in text and "Traceback" not in text
     assert not (tmp_path / "out").exists()
+
+
+KINDS = {
+    "attribute": "hat",
+    "direction": "add",
+    "styles": ["cap", "top hat", "size", "low"],
+    "kinds": ["cap", "top hat"],
+}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "style"),
+    [
+        ({}, [0, 0, 0, 0]),
+        ({"kind": "cap"}, [1, 0, 0, 0]),
+        ({"low": -0.5, "kind": "Top-Hat "}, [0, 1, 0, -0.5]),
+        ({"kind": "top_hat", "size": 1}, [0, 1, 1, 0]),
+    ],
+)
+def test_a_kind_is_chosen_by_its_name(chosen, style):
+    assert weight_files.choose_style(KINDS, chosen) == style
+
+
+@pytest.mark.parametrize(
+    ("chosen", "words"),
+    [
+        ({"kind": "crown"}, "no kind 'crown' to choose: hat-add knows the kinds cap, top hat, and"),
+        ({"kind": ""}, "the styles size, low"),
+        ({"cap": 1.0}, "'cap' is a kind, not a number: choose kind=cap"),
+        ({"kind": "cap", "top hat": 1.0}, "choose kind=top hat"),
+        ({"kind": "cap", "lenses": 1.0}, "no style 'lenses'"),
+        ({"kind": "cap", "size": 2.0}, "not size=2"),
+    ],
+)
+def test_a_kind_that_there_is_not_names_those_that_there_are(chosen, words):
+    with pytest.raises(TrainingError, match=words):
+        weight_files.choose_style(KINDS, chosen)
+
+
+@pytest.fixture
+def kinds(weights):
+    """Weights that know the kinds of glasses of this course, at 256 px, and draw each otherwise."""
+    path = weights / "glasses-add.npz"
+    names, choices = worn.STYLES["glasses"], worn.CHOICES["glasses"]
+    generator = networks.attention_generator(256, 4, styles=len(names))
+    card = weight_files.load_generator(path)[1]
+    card |= {"size": 256, "styles": names, "kinds": choices}
+    weight_files.save_generator(path, generator, card)
+    return path
+
+
+def test_a_kind_is_chosen_in_the_command_and_two_at_once_are_refused(course, kinds, tmp_path):
+    photo = faces.draw_face(3, 256)
+    Image.fromarray(photo).save(tmp_path / "p.png")
+    words = ["invert", tmp_path / "p.png", "--attribute", "glasses", "--direction", "add"]
+    words += ["--weights", kinds.parent, "--out", tmp_path / "out", "--aligned"]
+    words += ["--style", "kind=cat eye"]
+    code, text = course(*words, "--style", "lenses=0.5", "--style", "kind=cat eye")
+    assert code == 0, text
+    edited = np.asarray(Image.open(tmp_path / "out" / "p-glasses-add.png"))
+    style = worn.row("glasses", "cat-eye", lenses=0.5)
+    generator = weight_files.load_generator(kinds, style)[0]
+    expected = inverter.invert_photo(photo, generator, aligned=True).edited
+    np.testing.assert_array_equal(edited, expected)
+    code, text = course(*words, "--style", "kind=round")
+    assert code == 2 and "kind=cat eye or kind=round, not both" in text
+    code, text = course(*words[:-1], "kind=heart")
+    assert code == 1 and "knows the kinds rectangle, square, round, " in text
+
+
+@pytest.mark.slow
+def test_kinds_are_exported_with_their_pictures_at_256_px(kinds, tmp_path):
+    network, card = weight_files.load_network(kinds)
+    folder = tmp_path / "models" / "glasses-add"
+    export.export_generator(network, folder, card)
+    assert export.check_export(folder) < 1e-3
+    check = json.loads((folder / "check.json").read_text())
+    style = check["style"]
+    assert len(set(style)) == len(card["styles"]) and 0 not in style and max(map(abs, style)) <= 1
+    graph = json.loads((folder / "model.json").read_text())
+    operations = {node["op"] for node in graph["modelTopology"]["node"]}
+    assert "DepthToSpace" in operations and not operations & {"Shape", "Tile", "ExpandDims"}
+    (entry,) = export.write_manifest(folder.parent)["models"]
+    assert entry["size"] == 256 and entry["kinds"] == card["kinds"]
+    assert json.loads((folder / "card.json").read_text())["kinds"] == card["kinds"]
+    pictures = folder.parent / entry["pictures"]
+    assert pictures.stat().st_size < 40_000
+    assert Image.open(pictures).size == (
+        thumbnails.SIDE * (1 + len(card["kinds"])),
+        thumbnails.SIDE,
+    )
+    # Kinds that can't be drawn here go without pictures, and a fixed style without a choice.
+    other = card | {"kinds": [*card["kinds"][:-1], "heart"]}
+    export.export_generator(network, folder, other)
+    (entry,) = export.write_manifest(folder.parent)["models"]
+    assert "pictures" not in entry and "heart" in entry["kinds"]
+    export.export_generator(networks.in_style(network), folder, card)
+    (entry,) = export.write_manifest(folder.parent)["models"]
+    assert not entry.keys() & {"styles", "kinds", "pictures"}
+
+
+@pytest.mark.parametrize("attribute", worn.CHOICES)
+def test_each_kind_has_a_picture_of_its_own(attribute):
+    names = worn.CHOICES[attribute]
+    sprite = thumbnails.draw(attribute, names).astype(int)
+    tiles = np.split(sprite, 1 + len(names), axis=1)
+    for i, one in enumerate(tiles):
+        assert one.shape == (thumbnails.SIDE, thumbnails.SIDE, 3)
+        for other in tiles[:i]:
+            assert (np.abs(one - other).max(axis=2) > 16).mean() > 0.005
 
 
 @pytest.mark.slow

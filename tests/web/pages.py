@@ -191,7 +191,7 @@ class Visit:
 
     def choose(self, name):
         before = int(self.data["result"])
-        self.page.get_by_role("radio", name=name).check()
+        self.page.get_by_role("radio", name=name, exact=True).check()
         return self.wait_for_result(before)
 
     def upload(self, path):

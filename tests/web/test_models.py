@@ -84,12 +84,12 @@ def test_browser_and_keras_compute_the_same(models_folder, visit):
         visited = visit(address)
         visited.wait_for_result()
         for entry in entries:
-            visited.page.get_by_role("radio", name=entry["attribute"]).check()
+            visited.page.get_by_role("radio", name=entry["attribute"], exact=True).check()
             switch = visited.page.get_by_role("group", name="Network")
             if switch.count():
                 name = {"attention": "ours", "paper": "2019"}[entry["network"]]
                 switch.get_by_role("radio", name=name).check()
-            visited.page.get_by_role("radio", name=entry["direction"]).check()
+            visited.page.get_by_role("radio", name=entry["direction"], exact=True).check()
             visited.page.wait_for_selector("main[data-state=ready][data-difference]")
             # 1e-3 for the arithmetic, and what float16 weights may move a residual.
             assert float(visited.data["difference"]) < 1e-3 + 3e-3, entry["path"]
