@@ -246,8 +246,8 @@ def train(
         raise fail("--devices goes with --strategy mirrored.", 2)
     if xla and strategy:
         raise fail(
-            "--xla compiles the step of one device, and replicas meet in the middle of theirs: leave "
-            "out one of --xla and --strategy.",
+            "--xla compiles the step of one device, and replicas meet in the middle of theirs: "
+            "leave out --xla or --strategy.",
             2,
         )
     load_tensorflow()
