@@ -8,8 +8,8 @@ What bounds the stream is the scaling. Of CelebA's 178 x 218 to 128 px, on a cor
     `read_image`, all of it                  0.75 to 0.90
 
 So two cores read 2,200 to 2,700 photos a second at best. simplejpeg, OpenCV and imagecodecs decode
-to the same pixels in 0.11 to 0.12, where Pillow with its array takes 0.20: a tenth of the whole, too
-little for a dependency. TensorFlow's decoder and its Lanczos take 1.0 to 1.1. Cheaper filters give
+to the same pixels in 0.11 to 0.12, where Pillow and its array take 0.20: a tenth of the whole, too
+little for a dependency. TensorFlow's decoder and its Lanczos take 1.0 to 1.1. OpenCV's filters give
 other pixels, by up to 46 levels; Lanczos as banded matrix products in NumPy gives the same but for
 one level, and takes 0.27, which would make the whole 1.3 times as fast.
 """
