@@ -105,7 +105,9 @@ class Team:
         if self.strategy is None:
             return replica_step
         local = self.replicas // len(self.workers)
-        # Replicas meet inside the step, which they can't from a compiled step of their own.
+        # Replicas meet inside the step, which they can't from a function of its own, be it compiled
+        # by XLA or not: "`merge_call` called while defining a new graph". And what XLA compiles
+        # around all of them may not use the weights of the second (TensorFlow 2.21).
         replica_step = getattr(replica_step, "python_function", replica_step)
 
         def own_step(without, with_, seed, *known):

@@ -86,7 +86,10 @@ class Run:
                 f"divides, not {settings.size}."
             )
         if self.xla and team.strategy:
-            raise TrainingError("XLA compiles the step of one device, not of several.")
+            raise TrainingError(
+                "XLA compiles the step of one device: replicas meet in the middle of theirs to add "
+                "up gradients, and TensorFlow can't do that in what XLA compiled."
+            )
         team.check_batch(settings.batch)
         if not team.chief:
             self.trainer = Trainer(settings, self.dtype, team, xla)

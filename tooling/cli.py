@@ -239,7 +239,11 @@ def train(
     if devices and strategy != "mirrored":
         raise fail("--devices goes with --strategy mirrored.", 2)
     if xla and strategy:
-        raise fail("--xla compiles the step of one device: leave out --strategy.", 2)
+        raise fail(
+            "--xla compiles the step of one device, and replicas meet in the middle of theirs: "
+            "leave out --xla or --strategy.",
+            2,
+        )
     load_tensorflow()
     from helpers import distribute, runs, training, weight_files
 

@@ -119,6 +119,38 @@ def test_operations_of_a_step():
     assert of["attention"] < of["paper"]
 
 
+@pytest.mark.parametrize(
+    "network, generator, discriminator", [("paper", 10, 22), ("attention", 12, 20)]
+)
+def test_operations_of_a_small_step_by_hand(network, generator, discriminator):
+    """The paper's generators learn one by one, so the way back is no way to the other's weights."""
+    from keras import Input, Sequential, layers
+
+    edits = Sequential([Input((4, 4, 3)), layers.Conv2D(2, 3, padding="same")])  # 16 * 27 * 2
+    judge = Sequential([Input((4, 4, 3)), layers.Flatten(), layers.Dense(3)])  # 48 * 3
+    models = training.Models(edits, edits, judge)
+    counted = train.step_operations(models, training.RECIPES[network], 5)
+    assert counted == 2 * 5 * (generator * 864 + discriminator * 144)
+
+
+def test_images_a_second_and_share_of_the_peak_by_hand():
+    """Eight images in half a second, for 2 of the 16 TFLOP/s that half a second holds 8 of."""
+    theirs = "PyTorch paper float32, group norm, compiled"
+    samples = {"paper float32": [0.5, 0.5], theirs: [0.25, 0.25]}
+    figures = train._figures(samples, {"paper float32": 2e12}, {"float32": 16e12}, 4)
+    assert figures["share_of_peak"] == {"paper float32": 0.25, theirs: 0.5}
+    rates = {name: figure["median"] for name, figure in figures["images_per_second"].items()}
+    assert rates == {"paper float32": 16, theirs: 32}
+    assert figures["peak_teraflops"] == {"float32": 16}
+
+
+def test_the_time_of_a_step_is_its_part_of_those_in_a_row(monkeypatch):
+    taken = []
+    monkeypatch.setattr(turns, "seconds", lambda run: lambda: run() or 4.0)
+    assert train._seconds_of_one(lambda count: taken.append(count), 8)() == 0.5
+    assert taken == [8]
+
+
 # --- what is compared computes the same ------------------------------------------------------
 
 

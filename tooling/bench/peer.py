@@ -58,8 +58,17 @@ class PaperStep:
         ]
         self.count = itertools.count(1)
 
-    def __call__(self, without: np.ndarray, with_: np.ndarray) -> dict[str, float]:
-        """Take a step on float32 images (batch, size, size, 3) in [-1, 1]."""
+    def __call__(self, without: np.ndarray, with_: np.ndarray, count: int = 1) -> dict[str, float]:
+        """Take so many steps on float32 images (batch, size, size, 3) in [-1, 1].
+
+        Returns the losses of the last one; a GPU is waited for only then.
+        """
+        for _ in range(count):
+            report = self._order(without, with_)
+        values = torch.stack(list(report.values())).tolist()  # one fetch, which waits for the end
+        return dict(zip(report, values, strict=True))
+
+    def _order(self, without, with_) -> dict[str, torch.Tensor]:
         images = [  # channels_last, as they lie in memory
             torch.from_numpy(each).to(DEVICE).permute(0, 3, 1, 2) for each in (without, with_)
         ]
@@ -82,8 +91,7 @@ class PaperStep:
                 terms = self._generator_terms(place, images[place], residuals[place])
             done = self._update(place, terms)
             report |= {f"{direction}/{name}": value for name, value in done.items()}
-        values = torch.stack(list(report.values())).tolist()  # one fetch, which waits for the end
-        return dict(zip(report, values, strict=True))
+        return report
 
     def _only(self, place):
         """Let gradients reach this network's weights alone: nobody computes what nobody uses."""

@@ -9,26 +9,29 @@ import numpy as np
 import tensorflow as tf
 from tqdm.auto import tqdm
 
-from helpers import metrics, networks, setup, training
+from helpers import metrics, networks, setup, trainer, training
 
 from . import turns
 
 # What Keras calls them. A GPU trains in float16, a processor in bfloat16 if it has that.
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+IN_A_ROW = 10  # steps on a GPU until somebody waits for the losses
 SAME = 1e-3  # how far two stacks' losses may differ, as a share
 
 
 def measure(settings: turns.Settings) -> dict:
     """Measure a train step of both networks, and the paper's in PyTorch if that is installed.
 
-    On a GPU each step is also measured as XLA compiles it.
+    On a GPU each step is also measured as XLA compiles it, PyTorch's eager and compiled, and steps
+    follow one another as in a training, without a wait for the losses of each.
 
     Returns
     -------
     dict
-        ``seconds`` of a step, ``pairs_per_second``, ``share_of_peak``, the peak itself in TFLOP/s,
-        and for each precision ``ratio_to_pytorch``: how many times as fast the paper's fastest step
-        is as PyTorch's fastest.
+        ``seconds`` of a step, ``images_per_second`` of both sides together, ``share_of_peak``: of
+        what a large matrix product reaches in the same precision in the same run, that peak itself
+        in TFLOP/s, and for each precision ``ratio_to_pytorch``: how many times as fast the paper's
+        fastest step is as PyTorch's fastest.
 
     Raises
     ------
@@ -54,7 +57,8 @@ def measure(settings: turns.Settings) -> dict:
                 except turns.Missing as error:
                     missing = str(error)
     losses = {name: step() for name, step in tqdm(steps.items(), "first steps", unit="run")}
-    contestants = {name: turns.seconds(step) for name, step in steps.items()}
+    in_a_row = IN_A_ROW if gpus else 1
+    contestants = {name: _seconds_of_one(step, in_a_row) for name, step in steps.items()}
     side = 1024 if size < 128 else 8192 if gpus else 4096
     contestants |= {f"matrix product {p}": turns.seconds(_product(p, side)) for p in precisions}
     apart = _apart(losses)
@@ -71,9 +75,12 @@ def measure(settings: turns.Settings) -> dict:
 
 
 def step_operations(models: training.Models, recipe: training.Recipe, batch: int) -> float:
-    """Return the floating point operations of a train step, convolutions and dense layers only.
+    """Return the floating point operations of a train step, a multiply-accumulate being two.
 
-    A gradient costs as much as a forward pass for the weights, and once more for what came in.
+    Counted are the convolutions and dense layers that the recipe asks for, however a machine does
+    them. A gradient costs as much as a forward pass for the weights, and once more for what came
+    in. Not counted are norms, activations, losses, augmentation and Adam, and nothing that a stack
+    computes twice or could have left out, so that the same count is fair to all of them.
     """
     # Both ways alike: one generator forward and back to its weights for what it gives, and the
     # other for the way back, which learns too if both learn together. The discriminator's own
@@ -93,12 +100,18 @@ def _our_step(network, precision, xla, images):
     optimizers = training.make_optimizers(models, recipe)
     step = training.make_train_step(models, optimizers, recipe, region, xla=xla)
 
-    def run():
-        report = step(*map(tf.constant, images), tf.constant([0, 0]))
-        values = tf.stack(list(report.values())).numpy()  # one fetch, which waits for the end
-        return dict(zip(report, map(float, values), strict=True))
+    def run(count=1):
+        for _ in range(count):
+            report = step(*map(tf.constant, images), tf.constant([0, 0]))
+        return trainer.fetch([report])[0]  # which waits for all
 
     return models, run
+
+
+def _seconds_of_one(step, count):
+    """Return a contestant that takes so many steps in a row, and tells the seconds of one."""
+    measured = turns.seconds(lambda: step(count=count))
+    return lambda: measured() / count
 
 
 def _their_steps(models, precision, images, gpu):
@@ -141,7 +154,7 @@ def _figures(samples, operations, peaks, batch) -> dict:
     return {
         "peak_teraflops": {precision: peak / 1e12 for precision, peak in peaks.items()},
         "seconds": {name: turns.summary(taken) for name, taken in samples.items()},
-        "pairs_per_second": {name: turns.rate(taken, batch) for name, taken in samples.items()},
+        "images_per_second": {n: turns.rate(taken, 2 * batch) for n, taken in samples.items()},
         "share_of_peak": shares,
     }
 
@@ -158,12 +171,12 @@ def show(result: dict) -> str:
     """Return the figures as text."""
     rows = []
     for name, figure in result["seconds"].items():
-        pairs = f"{result['pairs_per_second'][name]['median']:.2f}"
-        rows.append([name, turns.spread(figure), pairs, f"{result['share_of_peak'][name]:.0%}"])
+        images = f"{result['images_per_second'][name]['median']:.1f}"
+        rows.append([name, turns.spread(figure, 4), images, f"{result['share_of_peak'][name]:.0%}"])
     title = f"A train step of {result['batch']} pairs at {result['size']} px ({result['device']})"
     peaks = ", ".join(f"{p} {peak:.2f}" for p, peak in result["peak_teraflops"].items())
     lines = [
-        turns.table(title, ["", "seconds", "pairs/s", "of peak"], rows),
+        turns.table(title, ["", "seconds", "images/s", "of peak"], rows),
         f"Peak of a matrix product, in TFLOP/s: {peaks}.",
     ]
     if result["ratio_to_pytorch"] is None:
