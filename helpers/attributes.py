@@ -12,10 +12,11 @@ from .errors import counted
 from .plots import BLUE, GRAY, ORANGE, described, png
 from .widgets import _watch
 
+SHOWN, SIDE = 16, 80  # faces at once, and their side in pixels
+MOST = 8  # attributes that are drawn
 
-def attribute_browser(
-    table: celeba.AttributeTable, photos: dict[str, Path], count: int = 16, size: int = 80
-) -> ipywidgets.VBox:
+
+def attribute_browser(table: celeba.AttributeTable, photos: dict[str, Path]) -> ipywidgets.VBox:
     """Browse a dataset in CelebA's format: choose an attribute and a side, see faces and counts.
 
     Parameters
@@ -23,8 +24,6 @@ def attribute_browser(
     table : AttributeTable
     photos : dict
         What `celeba.read_celeba` returned: the attribute file, and where its photos lie.
-    count, size : int
-        Faces shown at once, and their side in pixels.
     """
     first = "Eyeglasses" if "Eyeglasses" in table.columns else table.columns[0]
     attribute = ipywidgets.Dropdown(options=table.columns, value=first, description="attribute")
@@ -36,14 +35,14 @@ def attribute_browser(
     def redraw() -> None:
         has = table.column(attribute.value) == 1
         chosen = np.flatnonzero(has if side.value == "with" else ~has)
-        page.max = max(1, -(-len(chosen) // count))
-        start = (page.value - 1) * count
-        names = [table.photos[i] for i in chosen[start : start + count]]
+        page.max = max(1, -(-len(chosen) // SHOWN))
+        start = (page.value - 1) * SHOWN
+        names = [table.photos[i] for i in chosen[start : start + SHOWN]]
         counts.value = (
             f"<b>{has.sum():,}</b> with {attribute.value}, <b>{(~has).sum():,}</b> without "
             f"({has.mean():.1%} with); {counted(page.max, 'page')}"
         )
-        faces, lost = _read_faces(photos, names, size)
+        faces, lost = _read_faces(photos, names)
         note.value = f"{lost} of these can't be read." if lost else ""
         alt = f"{counted(len(faces), 'photo')} {side.value} {attribute.value}"
         alt += f", page {page.value}"
@@ -57,13 +56,11 @@ def attribute_browser(
     return ipywidgets.VBox([controls, counts, sheet, note, company])
 
 
-def _read_faces(
-    photos: dict[str, Path], names: list[str], size: int
-) -> tuple[list[np.ndarray], int]:
+def _read_faces(photos: dict[str, Path], names: list[str]) -> tuple[list[np.ndarray], int]:
     faces, lost = [], 0
     for name in names:
         try:
-            faces.append(datasets.read_image(photos[name], size))
+            faces.append(datasets.read_image(photos[name], SIDE))
         except (KeyError, OSError, ValueError):
             lost += 1
     return faces, lost
@@ -92,14 +89,14 @@ def _company(table: celeba.AttributeTable, attribute: str) -> str:
     return f"Shares of other attributes with {attribute} and without it{widest}"
 
 
-def co_occurrence(table: celeba.AttributeTable, attribute: str, most: int = 8) -> Figure:
+def co_occurrence(table: celeba.AttributeTable, attribute: str) -> Figure:
     """Draw how often each other attribute comes with one, and without it: what goes together.
 
     Those with the widest gap come first.
     """
     name = celeba.column_name(attribute)
     rates = _shares(table, attribute)
-    widest = list(rates)[:most][::-1]
+    widest = list(rates)[:MOST][::-1]
     figure = Figure(figsize=(6.5, 0.8 + 0.32 * max(1, len(widest))), layout="constrained")
     axis = figure.subplots()
     for place, other in enumerate(widest):

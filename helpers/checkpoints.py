@@ -48,15 +48,13 @@ def claim(folder: Path, settings: Settings) -> None:
 class Checkpoints:
     """The last two checkpoints of a run, in ``checkpoints/`` of its folder.
 
-    Each says which settings it is of; those of earlier versions do not.
+    Each says which settings it is of.
     """
 
     def __init__(self, folder: Path, trainer: Trainer):
         self.folder, self.settings = folder, trainer.settings
-        state = trainer.state()
-        self.state = tf.train.Checkpoint(**state)
         told = tf.Variable(self.settings.to_json(), name="settings")
-        self.checkpoint = tf.train.Checkpoint(settings=told, **state)
+        self.checkpoint = tf.train.Checkpoint(settings=told, **trainer.state())
         self.manager = self.look()
 
     def look(self) -> tf.train.CheckpointManager:
@@ -79,18 +77,10 @@ class Checkpoints:
         for path in reversed(checkpoints):
             try:
                 self._check_origin(path)
-                # Partial, since `state` leaves out the settings, which were just looked at.
-                status = self.state.restore(path).expect_partial()
-                status.assert_existing_objects_matched()
+                self.checkpoint.restore(path).expect_partial().assert_existing_objects_matched()
                 return
             except CourseError:
                 raise
-            except (ValueError, AssertionError) as error:
-                raise TrainingError(
-                    f"{path} does not fit the networks that settings.json names "
-                    f"({self.settings.network}, {self.settings.size} px): {first_line(error)}. "
-                    "Was it copied from another run?"
-                ) from error
             except Exception as error:  # a damaged file can bring TensorFlow to any
                 tqdm.write(f"The checkpoint {path} can't be read: {first_line(error)}")
         if checkpoints:
@@ -100,15 +90,12 @@ class Checkpoints:
             )
 
     def _check_origin(self, path: str) -> None:
-        reader = tf.train.load_checkpoint(path)
-        name = "settings/.ATTRIBUTES/VARIABLE_VALUE"
-        if reader.has_tensor(name):
-            before = Settings.from_json(reader.get_tensor(name), Path(path))
-            if differences := self.settings.differences(before):
-                raise TrainingError(
-                    f"{path} is a checkpoint of another run: {'; '.join(differences)}. "
-                    "Put the right one there, or choose another --out."
-                )
+        text = tf.train.load_variable(path, "settings/.ATTRIBUTES/VARIABLE_VALUE")
+        if differences := self.settings.differences(Settings.from_json(text, Path(path))):
+            raise TrainingError(
+                f"{path} is a checkpoint of another run: {'; '.join(differences)}. "
+                "Put the right one there, or choose another --out."
+            )
 
     def catch_up(self) -> None:
         """Take up what another process saved here meanwhile; clear up what a killed one left."""

@@ -5,7 +5,7 @@ a judge that had met the generators could have learned their tricks. One network
 columns at once, because what tells Male or Young helps to tell glasses from a shadow.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from .errors import TrainingError
 from .files import read_weights
 
 FOCUS = ("Eyeglasses", "Wearing_Hat")  # what the course edits
+GAIN = 5.0  # of the columns that matter most
 # How the two judges in weights/ were trained, by `train_judges`.
 JUDGES = {
     "classifier-a": {"network": "plain", "size": 128, "epochs": 32, "seed": 1},
@@ -85,10 +86,8 @@ def label(split: Split, parts: tuple[str, ...] = ("train",)) -> Labelled:
         columns = split.known.columns
         values = split.known.of(items, columns)
     else:
-        columns, values = (
-            [celeba.column_name(split.attribute)],
-            [[present] for _, present in pairs],
-        )
+        columns = [celeba.column_name(split.attribute)]
+        values = [[present] for _, present in pairs]
     return Labelled(columns, items, np.array(values, np.float32).reshape(-1, len(columns)))
 
 
@@ -275,15 +274,15 @@ def balance(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return 0.5 / (1 - share), 0.5 / share
 
 
-def loss_weights(labelled: Labelled, focus: tuple[str, ...], gain: float = 5.0):
+def loss_weights(labelled: Labelled, focus: tuple[str, ...]):
     """Return the weights (without, with) of the loss, float32 (columns,) each, of mean 1.
 
-    The columns in focus are balanced and count `gain` times. The others only help the features
+    The columns in focus are balanced and count `GAIN` times. The others only help the features
     along: balancing them too would let a handful of bald men outvote all glasses.
     """
     weights = np.ones((2, len(labelled.columns)))
     chosen = [name in focus for name in labelled.columns]
-    weights[:, chosen] = gain * np.stack(balance(labelled.values))[:, chosen]
+    weights[:, chosen] = GAIN * np.stack(balance(labelled.values))[:, chosen]
     return tuple((weights / weights.mean()).astype(np.float32))
 
 
@@ -296,18 +295,14 @@ def train(
     epochs: int = 24,
     batch: int = 32,
     rate: float = 2e-3,
-    focus: tuple[str, ...] = FOCUS,
     seed: int = 0,
     cache: Path | None = None,
-    keep_out: float = 0.0,
-    progress: bool = True,
 ) -> tuple[keras.Model, dict]:
     """Train a classifier on the training part of a split; return it with its card.
 
     AdamW with a cosine schedule, and an average of the weights over the steps, which is what is
     returned. The number of epochs is fixed beforehand: nothing is chosen by looking at held-out
-    images. (`keep_out` sets a share of the training part aside for such choices, and the card
-    then says how well the network does there.)
+    images. What matters most (`loss_weights`) are `FOCUS` and the split's own column.
 
     Parameters
     ----------
@@ -319,8 +314,6 @@ def train(
         Of the network; see `plain_classifier`.
     epochs, batch, rate
         Times through the training part, images in a step, highest learning rate.
-    focus : tuple of str
-        Columns that matter most, besides the split's own; see `loss_weights`.
 
     Raises
     ------
@@ -328,33 +321,31 @@ def train(
         If there is nothing to train on.
     """
     keras.utils.set_random_seed(seed)
-    everything = label(split)
-    if not everything.items:
+    labelled = label(split)
+    if not labelled.items:
         raise ClassifierError(f"There is nothing to train on in {split.source}.")
-    shares = np.random.default_rng([seed, 7]).random(len(everything.items))
-    chosen, aside = (_take(everything, m) for m in (shares >= keep_out, shares < keep_out))
-    columns = everything.columns
+    columns = labelled.columns
     build = CLASSIFIERS[network]
     model = build(size, len(columns), width, dtype=training.pick_dtype())
     average = build(size, len(columns), width)
     training.copy_weights(model, average)
-    steps = epochs * -(-len(chosen.items) // batch)
+    steps = epochs * -(-len(labelled.items) // batch)
     optimizer = keras.optimizers.AdamW(
         keras.optimizers.schedules.CosineDecay(
             rate / 20, steps, warmup_target=rate, warmup_steps=steps // 20 or 1
         ),
         weight_decay=0.02,
     )
-    without, with_ = loss_weights(chosen, (*focus, celeba.column_name(split.attribute)))
+    without, with_ = loss_weights(labelled, (*FOCUS, celeba.column_name(split.attribute)))
     move = training.make_average([average], [model])
 
     step = _make_step(model, optimizer, without, with_)
-    with tqdm(total=steps, desc="training the classifier", disable=not progress) as bar:
+    with tqdm(total=steps, desc="training the classifier") as bar:
         done = 0
         for epoch in range(epochs):
             order = seed * 1000 + epoch
             for images, labels in label_stream(
-                split, chosen, size, batch, shuffle=order, cache=cache
+                split, labelled, size, batch, shuffle=order, cache=cache
             ):
                 loss = step(images, labels)
                 move(tf.constant(min(0.995, (1 + done) / (10 + done)), tf.float32))
@@ -371,13 +362,10 @@ def train(
         "epochs": epochs,
         "batch": batch,
         "seed": seed,
-        "train_images": len(chosen.items),
+        "train_images": len(labelled.items),
         "data": split.origin,
         "licence": weight_files.LICENCES.get(split.origin, "as the photos allow"),
     }
-    if aside.items:
-        scores = accuracies(average, split, aside, cache=cache)
-        card["kept_out"] = {"images": len(aside.items), "balanced_accuracy": scores}
     return average, card
 
 
@@ -396,11 +384,6 @@ def _make_step(model, optimizer, without: np.ndarray, with_: np.ndarray):
         return loss
 
     return step
-
-
-def _take(labelled: Labelled, mask: np.ndarray) -> Labelled:
-    items = [item for item, taken in zip(labelled.items, mask, strict=True) if taken]
-    return Labelled(labelled.columns, items, labelled.values[mask])
 
 
 # --- judging --------------------------------------------------------------------------------
@@ -434,19 +417,12 @@ def answer(model: keras.Model, images: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return tuple((np.asarray(one) + np.asarray(two)) / 2 for one, two in zip(*both, strict=True))
 
 
-def predictions(
-    model: keras.Model, split: Split, labelled: Labelled, *, cache: Path | None = None
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield ``(logits, truth)`` of one batch after another."""
-    for images, truth in label_stream(split, labelled, model.input_shape[1], 32, cache=cache):
-        yield answer(model, images.numpy())[0], truth.numpy()
-
-
-def accuracies(
-    model: keras.Model, split: Split, labelled: Labelled, *, cache: Path | None = None
-) -> dict[str, float]:
+def accuracies(model: keras.Model, split: Split, labelled: Labelled) -> dict[str, float]:
     """Return the balanced accuracy of each column."""
-    batches = list(predictions(model, split, labelled, cache=cache))
+    batches = [
+        (answer(model, images.numpy())[0], truth.numpy())
+        for images, truth in label_stream(split, labelled, model.input_shape[1], 32)
+    ]
     logits, truth = (np.concatenate(column) for column in zip(*batches, strict=True))
     return {
         name: round(balanced_accuracy(logits[:, i], truth[:, i]), 4)
@@ -487,12 +463,7 @@ def train_judges(data: str | Path, out: Path) -> None:
     split = datasets.open_split(data, FOCUS[0])
     for name, options in JUDGES.items():
         model, card = train(split, **options)
-        card |= held_out_score(model, split)
+        labelled = held_out(split)
+        scores = accuracies(model, split, labelled)
+        card["held_out"] = {"images": len(labelled.items), "balanced_accuracy": scores}
         weight_files.save_generator(out / f"{name}.npz", model, card)
-
-
-def held_out_score(model: keras.Model, split: Split) -> dict:
-    """Return the card's entry on the held-out parts: how many images, and each column's score."""
-    labelled = held_out(split)
-    scores = accuracies(model, split, labelled)
-    return {"held_out": {"images": len(labelled.items), "balanced_accuracy": scores}}

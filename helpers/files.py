@@ -66,17 +66,20 @@ def folder_written_whole(folder: Path, replace: bool = False) -> Iterator[Path]:
     """
     with explained(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=".", suffix=PART, dir=folder.parent))
+        around = Path(tempfile.mkdtemp(prefix=".", suffix=PART, dir=folder.parent))
+        work, before = around / "new", around / "old"
         try:
+            work.mkdir()
             yield work
-            work.chmod(0o755)  # mkdtemp lets nobody else in
-            if replace:
-                shutil.rmtree(folder, ignore_errors=True)
+            if replace and folder.exists():
+                folder.rename(before)  # whole: Windows refuses while a file of it is open
             elif folder.exists():
                 folder.rmdir()
             work.rename(folder)
         finally:
-            shutil.rmtree(work, ignore_errors=True)
+            if before.exists() and not folder.exists():
+                before.rename(folder)
+            shutil.rmtree(around, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -83,10 +83,10 @@ def load_embedder() -> Callable[[np.ndarray], np.ndarray]:
     return embed
 
 
-def through_jpeg(image: np.ndarray, quality: int = JPEG_QUALITY) -> np.ndarray:
+def through_jpeg(image: np.ndarray) -> np.ndarray:
     """Return a uint8 image after one round of JPEG: a change that is nobody's edit."""
     buffer = BytesIO()
-    Image.fromarray(image).save(buffer, "JPEG", quality=quality)
+    Image.fromarray(image).save(buffer, "JPEG", quality=JPEG_QUALITY)
     return np.asarray(Image.open(buffer))
 
 

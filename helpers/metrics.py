@@ -29,6 +29,7 @@ REGION_SIZE = 128
 HIGHEST_PSNR = 60.0
 # A pixel counts as touched from here on, in grey levels: JPEG changes flat skin by less.
 TOUCHED = 8.0
+BLOCK = 1024  # rows of a kernel that are in memory at once
 LUMINANCE = np.array([0.299, 0.587, 0.114])  # of R, G, B: Rec. 601, as JPEG has it
 
 
@@ -128,9 +129,9 @@ def truth_errors(
     return tuple(np.abs(image - truth).mean(axis=(1, 2, 3)) for image in (after, before))
 
 
-def touched(before: np.ndarray, after: np.ndarray, threshold: float = TOUCHED) -> np.ndarray:
-    """Return where an image changed by more than `threshold` grey levels, bool (n, size, size)."""
-    return np.abs(after.astype(np.float64) - before).mean(axis=3) > threshold
+def touched(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Return where an image changed by more than `TOUCHED` grey levels, bool (n, size, size)."""
+    return np.abs(after.astype(np.float64) - before).mean(axis=3) > TOUCHED
 
 
 def overlap(mask: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -170,7 +171,7 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
     return float(distance - 2 * np.linalg.svd(roots[0] @ roots[1].T, compute_uv=False).sum())
 
 
-def kernel_distance(a: np.ndarray, b: np.ndarray, block: int = 1024) -> float:
+def kernel_distance(a: np.ndarray, b: np.ndarray) -> float:
     """Return the unbiased squared MMD with the kernel ``(x.y / d + 1)^3`` (KID), in float64.
 
     Unbiased: two samples of one distribution give 0 on average, however few, and so at times a
@@ -181,7 +182,7 @@ def kernel_distance(a: np.ndarray, b: np.ndarray, block: int = 1024) -> float:
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
 
     def kernel_sum(x, y):
-        rows = (x[i : i + block] for i in range(0, len(x), block))
+        rows = (x[i : i + BLOCK] for i in range(0, len(x), BLOCK))
         return sum(float(((row @ y.T / x.shape[1] + 1) ** 3).sum()) for row in rows)
 
     def own_mean(x):
@@ -213,9 +214,7 @@ def inception_score(probabilities: np.ndarray) -> float:
 # --- how sure are we? -----------------------------------------------------------------------
 
 
-def bootstrap(
-    values: np.ndarray, over: np.ndarray | None = None, draws: int = 2000, seed: int = 0
-) -> Estimate:
+def bootstrap(values: np.ndarray, over: np.ndarray | None = None) -> Estimate:
     """Return the mean of one number an image, with a bootstrap 95% interval over the images.
 
     Parameters
@@ -233,9 +232,9 @@ def bootstrap(
     values, over = values[defined], over[defined]
     if not len(values):
         return Estimate(float("nan"), float("nan"), float("nan"), 0)
-    rng = np.random.default_rng(seed)
-    means = np.empty(draws)
-    for i in range(draws):
+    rng = np.random.default_rng(0)
+    means = np.empty(2000)
+    for i in range(len(means)):
         chosen = rng.integers(0, len(values), len(values))
         means[i] = values[chosen].sum() / over[chosen].sum()
     low, high = np.quantile(means, [0.025, 0.975])
@@ -276,7 +275,6 @@ def matched(
     apart: bool = False,
     traits: tuple[np.ndarray, np.ndarray] | None = None,
     draws: int = 40,
-    seed: int = 0,
 ) -> Estimate:
     """Return a distance of two sets of features, always between n images and n images.
 
@@ -306,7 +304,7 @@ def matched(
 
     Source: Shao and Wu, "A General Theory for Jackknife Variance Estimation", 1989.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     values = []
     for _ in range(draws):
         first = rng.permutation(len(a))

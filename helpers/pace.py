@@ -27,7 +27,7 @@ def pace(cache: Path) -> float:
     if given := os.environ.get("COURSE_PACE"):
         return float(given)
     path = cache / "pace.json"
-    machine = f"{_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    machine = f"{platform.node()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     try:
         kept = json.loads(path.read_text("utf-8"))
         if kept["machine"] == machine:
@@ -46,16 +46,6 @@ def pace(cache: Path) -> float:
 def fitted(steps: int, least: int, pace: float) -> int:
     """Return how many of `steps` fit into their time at a pace; in hundreds, at least `least`."""
     return min(steps, max(least, int(steps / pace) // 100 * 100))
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-        return next(
-            line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
-        )
-    except (OSError, StopIteration, IndexError):
-        return platform.processor() or platform.machine()
 
 
 def _measure() -> float:

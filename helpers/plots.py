@@ -210,15 +210,13 @@ def show_grid(
     show(figure, alt)
 
 
-def show_edit(
-    image: np.ndarray, edited: np.ndarray, residual: np.ndarray, side: float = 1.3, *, alt: str
-) -> None:
+def show_edit(image: np.ndarray, edited: np.ndarray, residual: np.ndarray, *, alt: str) -> None:
     """Show three rows: the images, their edits, and the residuals at the fixed range [-1, 1].
 
     All are float (batch, size, size, 3); gray in the last row is no change. `alt` is as `show`
     takes it.
     """
-    show(image_rows({"image": image, "edited": edited, "residual": residual}, side=side), alt)
+    show(image_rows({"image": image, "edited": edited, "residual": residual}, side=1.3), alt)
 
 
 def show_curves(history: Sequence[dict[str, float]], title: str = "", *, alt: str) -> None:

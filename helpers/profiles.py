@@ -48,15 +48,15 @@ class Profile:
         return "\n".join(f"| {' | '.join(cells)} |" for cells in (names, ["---"] * len(row), row))
 
 
-def load_profile(name: str | None = None) -> Profile:
-    """Return the profile named, or the one that COURSE_PROFILE names, or quick.
+def load_profile() -> Profile:
+    """Return the profile that COURSE_PROFILE names, or quick.
 
     Raises
     ------
     ValueError
         If there is no such profile.
     """
-    name = name or os.environ.get("COURSE_PROFILE") or "quick"
+    name = os.environ.get("COURSE_PROFILE") or "quick"
     if name == "quick":
         steps = fitted(1200, 400, pace(CACHE))
         return Profile("quick", datasets.DRAWN, 64, 600, 16, 4, steps, 12)

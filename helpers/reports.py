@@ -1,6 +1,5 @@
 """What `evaluation` found, as tables of Markdown and as sheets of pictures (notebook 07)."""
 
-import heapq
 from pathlib import Path
 
 import numpy as np
@@ -19,20 +18,17 @@ class Gallery:
     """Keeps the pictures with the highest keys, and no others, while a stream goes by."""
 
     def __init__(self, count: int):
-        self.count, self._heap = count, []
+        self.count, self.kept = count, []
 
     def offer(self, key: float, caption: str, pictures: tuple[np.ndarray, ...]) -> None:
-        # The length breaks ties, so that arrays are never compared.
-        entry = (key, len(self._heap), caption, pictures)
-        if len(self._heap) < self.count:
-            heapq.heappush(self._heap, entry)
-        elif key > self._heap[0][0]:
-            heapq.heapreplace(self._heap, (key, self._heap[0][1], caption, pictures))
+        self.kept.append((key, caption, pictures))
+        self.kept.sort(key=lambda entry: entry[0], reverse=True)
+        del self.kept[self.count :]
 
     def sheet(self) -> np.ndarray:
         """Return columns of caption, image, edited and residual, the highest key first."""
         columns = []
-        for _, _, caption, pictures in sorted(self._heap, key=lambda e: (-e[0], e[1])):
+        for _, caption, pictures in self.kept:
             side = pictures[0].shape[1]
             label = Image.new("RGB", (max(side, 112), 18), "white")
             ImageDraw.Draw(label).text((3, 3), caption, "black", ImageFont.load_default(11))
@@ -186,8 +182,7 @@ def markdown(report: dict) -> str:
             f"Judge {judge['name']} ({judge['network']}, trained on {judge['train_images']} "
             f"images): {accuracy:.1%} balanced accuracy on them."
         )
-    for note in report["notes"]:
-        lines.append(f"{note}")
+    lines += report["notes"]
     for direction in DIRECTIONS:
         card = report["weights"].get(direction, {})
         made = ", ".join(f"{k} {card[k]}" for k in ("network", "size", "steps") if k in card)

@@ -31,6 +31,7 @@ FOLDS = 5
 HALVES = 3  # times that the real photos are halved: of few, one such AUC says little
 SHIFT, LIGHT = 0.015, 8  # of the augmentation: of the image's side, and grey levels
 DECAY = 1e-4  # of the squared weights
+DRAWS = 1000  # of people, for the interval
 Look = Callable[[np.ndarray], np.ndarray]
 
 
@@ -127,35 +128,18 @@ class Scores(NamedTuple):
     people: np.ndarray
 
 
-def auc(edits: np.ndarray, reals: np.ndarray, higher: np.ndarray | None = None) -> float:
-    """Return the share of pairs, an edit and a real photo, in which the edit scores higher.
-
-    That is the area under the ROC curve; a tie counts half. NaN without a pair.
-
-    Parameters
-    ----------
-    edits, reals : np.ndarray
-        (n,) and (m,): how surely each is an edit.
-    """
-    edits, reals = (np.asarray(scores, np.float64) for scores in (edits, reals))
-    if not len(edits) or not len(reals):
-        return float("nan")
-    return float(_won(edits, reals).mean())
-
-
-def _won(edits: np.ndarray, reals: np.ndarray) -> np.ndarray:
-    return (edits[:, None] > reals) + 0.5 * (edits[:, None] == reals)
-
-
-def auc_estimate(edits: Scores, reals: Scores, draws: int = 1000, seed: int = 0) -> Estimate:
+def auc_estimate(edits: Scores, reals: Scores, seed: int = 0) -> Estimate:
     """Return the AUC over the pairs within a fold, with a bootstrap 95% interval over people.
 
-    n is how many edits were told from as many real photos, or the fewer of both.
+    That is the share of pairs, an edit and a real photo, in which the edit scores higher: the area
+    under the ROC curve; a tie counts half. n is how many edits were told from as many real photos,
+    or the fewer of both.
     """
     blocks = []
     for fold in np.unique(edits.folds):
         here, there = edits.folds == fold, reals.folds == fold
-        won = _won(edits.values[here], reals.values[there])
+        scores, others = edits.values[here, None], reals.values[there]
+        won = (scores > others) + 0.5 * (scores == others)
         blocks.append((edits.people[here], reals.people[there], won))
     count = 1 + max(edits.people.max(), reals.people.max())
 
@@ -167,7 +151,7 @@ def auc_estimate(edits: Scores, reals: Scores, draws: int = 1000, seed: int = 0)
     rng = np.random.default_rng(seed)
     drawn = [
         value(np.bincount(rng.integers(0, count, count), minlength=count).astype(float))
-        for _ in range(draws)
+        for _ in range(DRAWS)
     ]
     low, high = np.nanquantile(drawn, [0.025, 0.975])
     n = min(len(edits.values), len(reals.values))

@@ -29,7 +29,7 @@ def _watch(controls: list[ipywidgets.Widget], redraw: Callable[[], None]) -> Non
 
 
 def style_sliders(
-    network: Callable[[list], np.ndarray], card: dict, image: np.ndarray, zoom: int = 1
+    network: Callable[[list], np.ndarray], card: dict, image: np.ndarray
 ) -> ipywidgets.VBox:
     """Choose what is drawn: its kind, and a slider for each other number of a style.
 
@@ -42,8 +42,6 @@ def style_sliders(
         at most one is 1.
     image : np.ndarray
         A face crop, float32 (size, size, 3) in [-1, 1].
-    zoom : int
-        Times that each pixel is repeated on the page.
     """
     unit = np.asarray(image, np.float32)[None]
     kinds = card.get("kinds", [])
@@ -64,7 +62,9 @@ def style_sliders(
         said = [f"{c.description} {c.value:g}" for c in controls if c is not choice]
         said = ", ".join([choice.label] * bool(kinds) + said)
         both = np.concatenate([displayable(x[0]) for x in (unit, edited)], axis=1)
-        picture.value = described(png(both, zoom), f"The face, and edited with {said}")
+        picture.value = described(
+            png(both, zoom=max(1, 256 // len(both))), f"The face, and edited with {said}"
+        )
 
     _watch(controls, redraw)
     return ipywidgets.VBox([*controls, picture])
@@ -74,7 +74,7 @@ def style_sliders(
 
 
 def residual_strength(
-    generator: Callable[[np.ndarray], np.ndarray], images: np.ndarray, zoom: int = 2
+    generator: Callable[[np.ndarray], np.ndarray], images: np.ndarray
 ) -> ipywidgets.VBox:
     """Turn a residual up and down: 0 is the image, 1 the edit, and more overdoes it.
 
@@ -84,8 +84,6 @@ def residual_strength(
         A model, or anything that maps float32 (batch, size, size, 3) in [-1, 1] to residuals.
     images : np.ndarray
         Such a batch. The generator runs once, here.
-    zoom : int
-        Times that each pixel is repeated on the page.
     """
     images = np.asarray(images, np.float32)
     residuals = np.asarray(generator(images))
@@ -101,7 +99,7 @@ def residual_strength(
         edited = np.clip(image + residual, -1, 1)
         row = [displayable(x) for x in (image, edited, residual)]
         alt = f"Face {which.value}, its edit and its residual, at strength {strength.value:g}"
-        picture.value = described(png(np.concatenate(row, axis=1), zoom), alt)
+        picture.value = described(png(np.concatenate(row, axis=1), zoom=2), alt)
 
     _watch([which, strength], redraw)
     legend = ipywidgets.HTML("image, edited, and the residual (gray: no change)")
@@ -112,7 +110,7 @@ def residual_strength(
 
 
 def discriminator_game(
-    images: np.ndarray, generated: np.ndarray, chances: np.ndarray, zoom: int = 4
+    images: np.ndarray, generated: np.ndarray, chances: np.ndarray
 ) -> ipywidgets.VBox:
     """Let the learner and the discriminator guess, face by face: real or generated?
 
@@ -125,8 +123,6 @@ def discriminator_game(
     chances : np.ndarray
         (n,), the probability in [0, 1] that the discriminator gives to *generated*. Above 0.5
         counts as that answer.
-    zoom : int
-        Times that each pixel is repeated on the page.
     """
     picture, verdict, score = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
     answers = [ipywidgets.Button(description=name) for name in ("real", "generated")]
@@ -135,7 +131,7 @@ def discriminator_game(
 
     def ask() -> None:
         alt = f"Face {at + 1} of {len(images)}, with glasses. Real or generated?"
-        picture.value = described(png(images[at], zoom), alt)
+        picture.value = described(png(images[at], zoom=4), alt)
         verdict.value = f"Face {at + 1} of {len(images)}: real or generated?"
         allow(answering=True)
 
@@ -270,7 +266,7 @@ def uploaded(value: dict | tuple) -> bytes:
 # --- exercises ------------------------------------------------------------------------------
 
 
-def check(question: str, expected, got, tolerance: float = 1e-3) -> None:
+def check(question: str, expected, got) -> None:
     """Print what an exercise expects beside what the learner has; never raise.
 
     Parameters
@@ -278,12 +274,12 @@ def check(question: str, expected, got, tolerance: float = 1e-3) -> None:
     question : str
         What was asked, in a few words.
     expected, got : object
-        Floats and arrays are right within `tolerance` of the expected; whole numbers when they are
+        Floats and arrays are right within a thousandth of the expected; whole numbers when they are
         equal, be it as floats; all else when it reads the same. A function without arguments, as
         `got`, is called here: an exercise that is not solved yet must not stop the cells below it.
     """
     expected, got = _plain(expected), _plain(got)
-    sign = "✓" if _same(expected, got, tolerance) else "…"
+    sign = "✓" if _same(expected, got) else "…"
     print(f"{sign} {question}: expected {_brief(expected)}, yours {_brief(got)}")
 
 
@@ -297,14 +293,14 @@ def _plain(value):
     return np.asarray(value)[()] if hasattr(value, "numpy") else value
 
 
-def _same(expected, got, tolerance: float) -> bool:
+def _same(expected, got) -> bool:
     if isinstance(expected, int):
         # 980 / 5 * 100 is a float and right; a count is exact all the same.
         whole = isinstance(got, float | np.floating) and float(got).is_integer()
         return str(int(got) if whole else got) == str(expected)
     try:
         return np.shape(expected) == np.shape(got) and np.allclose(
-            np.asarray(got, float), np.asarray(expected, float), rtol=tolerance, atol=1e-6
+            np.asarray(got, float), np.asarray(expected, float), rtol=1e-3, atol=1e-6
         )
     except (TypeError, ValueError):
         return str(got) == str(expected)

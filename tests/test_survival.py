@@ -381,18 +381,6 @@ def test_a_checkpoint_of_another_run_is_refused(run, tmp_path):
             moved_under(opened, tmp_path / str(number), **change)
 
 
-@pytest.mark.slow
-def test_a_checkpoint_that_does_not_say_what_it_is_of(run, tmp_path):
-    """As earlier versions wrote them: taken where it fits, refused where it does not."""
-    opened = run()
-    opened.checkpoints.checkpoint = opened.checkpoints.state
-    opened.checkpoints.manager = opened.checkpoints.look()
-    train(opened, 1)
-    assert moved_under(opened, tmp_path / "same").step == 1
-    with pytest.raises(TrainingError, match="does not fit the networks.*shape"):
-        moved_under(opened, tmp_path / "wider", width=8)
-
-
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(run, tmp_path, capsys, tried):
     """Cut or with flipped bits anywhere, as often as SURVIVAL_DAMAGES says."""
     opened = run()

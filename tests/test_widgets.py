@@ -14,6 +14,7 @@ from PIL import Image
 from helpers import attributes, datasets, widgets
 from helpers.celeba import AttributeTable, find_celeba, read_celeba
 
+SIDE = attributes.SIDE
 # From conftest: the fixture `celeba`, a folder of 40 photos in CelebA's format.
 
 
@@ -63,15 +64,15 @@ def moves(widget, description, value):
 @pytest.fixture
 def browser(celeba):
     table, photos = read_celeba(find_celeba(celeba))
-    return attributes.attribute_browser(table, photos, count=16, size=20)
+    return attributes.attribute_browser(table, photos)
 
 
 def test_the_browser_shows_counts_faces_and_company(browser, celeba):
     assert "<b>20</b> with Eyeglasses, <b>20</b> without" in browser.children[1].value
     sheet = open_png(pictures(browser)[0])
-    assert sheet.shape == (40, 160, 3)
-    first_with = datasets.read_image(celeba / "img_align_celeba" / "000002.jpg", 20)
-    np.testing.assert_array_equal(sheet[:20, :20], first_with)
+    assert sheet.shape == (2 * SIDE, 8 * SIDE, 3)
+    first_with = datasets.read_image(celeba / "img_align_celeba" / "000002.jpg", SIDE)
+    np.testing.assert_array_equal(sheet[:SIDE, :SIDE], first_with)
 
 
 def test_every_control_of_the_browser_does_something(browser):
@@ -83,14 +84,14 @@ def test_every_control_of_the_browser_does_something(browser):
 def test_a_shorter_list_of_pages_moves_back_to_one_that_exists(browser):
     find(browser, "page").value = 2
     assert find(browser, "page").max == 2
-    assert open_png(pictures(browser)[0]).shape == (20, 160, 3)  # the last 4
+    assert open_png(pictures(browser)[0]).shape == (SIDE, 8 * SIDE, 3)  # the last 4
 
 
 def test_the_browser_counts_what_it_cannot_read(celeba):
     (celeba / "img_align_celeba" / "000002.jpg").write_bytes(b"not a photo")
     (celeba / "img_align_celeba" / "000004.jpg").unlink()
     table, photos = read_celeba(find_celeba(celeba))
-    browser = attributes.attribute_browser(table, photos, size=20)
+    browser = attributes.attribute_browser(table, photos)
     assert browser.children[3].value == "2 of these can't be read."
 
 
@@ -117,10 +118,10 @@ def test_style_sliders_give_the_network_what_they_say():
         return np.full_like(images, number)
 
     card = {"styles": ["shape", "colour", "round", "square"], "kinds": ["round", "square"]}
-    widget = widgets.style_sliders(network, card, np.zeros((4, 4, 3)), zoom=1)
+    widget = widgets.style_sliders(network, card, np.zeros((128, 128, 3)))
 
     def edited():
-        return open_png(pictures(widget)[0])[0, [0, 4], 0].tolist()
+        return open_png(pictures(widget)[0])[0, [0, 256], 0].tolist()
 
     assert edited() == [128, 128]
     assert moves(widget, "shape", 1.0) == [True]
@@ -132,7 +133,7 @@ def test_style_sliders_give_the_network_what_they_say():
     assert edited() == [128, 159]
     assert moves(widget, "kind", "square") == [True]  # instead of it, not beside it
     assert edited() == [128, 239]
-    older = widgets.style_sliders(network, {"styles": card["styles"]}, np.zeros((4, 4, 3)))
+    older = widgets.style_sliders(network, {"styles": card["styles"]}, np.zeros((128, 128, 3)))
     assert len(older.children) == 4 + 1
 
 
@@ -144,12 +145,12 @@ def test_residual_strength_is_image_edit_residual():
         return np.full_like(images, 0.5)
 
     images = np.stack([np.full((4, 4, 3), v, np.float32) for v in (-1, 1)])
-    widget = widgets.residual_strength(generator, images, zoom=3)
+    widget = widgets.residual_strength(generator, images)
 
     def row():
-        return open_png(pictures(widget)[0])[0, [0, 12, 24], 0].tolist()
+        return open_png(pictures(widget)[0])[0, [0, 8, 16], 0].tolist()
 
-    assert open_png(pictures(widget)[0]).shape == (12, 36, 3)
+    assert open_png(pictures(widget)[0]).shape == (8, 24, 3)
     assert row() == [0, 64, 191]
     assert moves(widget, "strength", 0.0) == [True]
     assert row() == [0, 0, 128]
@@ -262,12 +263,12 @@ def game():
     """Three faces: the discriminator is right, wrong and right."""
     images = np.stack([np.full((4, 4, 3), v, np.uint8) for v in (10, 20, 30)])
     truth = np.array([True, False, True])
-    return widgets.discriminator_game(images, truth, np.array([0.9, 0.8, 0.7]), zoom=2)
+    return widgets.discriminator_game(images, truth, np.array([0.9, 0.8, 0.7]))
 
 
 def test_the_game_counts_both_players_and_shows_face_after_face(game):
     real, generated, onwards = (find(game, name) for name in ("real", "generated", "next face"))
-    assert open_png(pictures(game)[0]).shape == (8, 8, 3)
+    assert open_png(pictures(game)[0]).shape == (16, 16, 3)
     assert onwards.disabled and not real.disabled
     assert "generated" not in texts(game)[1].split("real or")[0]
 

@@ -36,11 +36,6 @@ class ExerciseError(CourseError):
     """A solutions notebook that no student copy can be made from."""
 
 
-def solutions_of(path: Path) -> Path:
-    """Return where the solutions of a notebook are, whether they exist or not."""
-    return path.parent / "solutions" / path.name
-
-
 def stub(source: str) -> str:
     """Return a solved cell as the learner gets it.
 

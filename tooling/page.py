@@ -5,23 +5,23 @@ import gzip
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from helpers.errors import CourseError
-from helpers.files import explained, folder_written_whole
+from helpers.files import PART, explained, folder_written_whole
 
 OLDEST_NODE = (20, 19)  # what Vite 8 asks for; also in web/package.json
 STAMP = "built-from.txt"
 # What the server may send compressed, from a file NAME.gz that the build puts beside it. Not the
 # weights: their float16 numbers lose only 9%.
 COMPRESSED = {".css", ".html", ".js", ".json", ".svg", ".txt", ".wasm", ".webmanifest"}
-# Neither what a build makes nor what npm installs is a source.
-NOT_SOURCES = {"node_modules", "dist"}
+# Neither what a build makes, or began to make, nor what npm installs is a source.
+NOT_SOURCES = re.compile(rf"node_modules|dist|\..*{PART}")
 
 
 class PageError(CourseError):
@@ -112,6 +112,8 @@ def build_page(root: Path, report: Callable[[str], None] = print) -> Path:
     ------
     PageError
         If there is no Node.js, or npm fails; the message holds the end of what npm said.
+    CourseError
+        If the page can't be written, or, on Windows, be replaced while it is used.
     """
     web, dist = root / "web", root / "web" / "dist"
     if not (web / "package.json").is_file():
@@ -123,26 +125,10 @@ def build_page(root: Path, report: Callable[[str], None] = print) -> Path:
     node = find_node()
     install(node, web, "what the page is built with", report)
     report("Building the page...")
-    work = Path(tempfile.mkdtemp(prefix=".page-", dir=web / "node_modules"))
-    try:
-        new, old = work / "new", work / "old"
+    with folder_written_whole(dist, replace=True) as new:
         _npm(node, web, "run", "build", "--", "--outDir", str(new), "--emptyOutDir")
         compress(new)
         (new / STAMP).write_text(sources, encoding="utf-8")
-        try:
-            if dist.exists():
-                dist.rename(old)
-            new.rename(dist)
-        except OSError as error:
-            # Windows does not move a folder of which a file is open.
-            if old.exists() and not dist.exists():
-                old.rename(dist)
-            raise PageError(
-                f"{dist} can't be replaced ({error}). Close what uses it, such as another "
-                "`course.py web`, and try again."
-            ) from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     return dist
 
 
@@ -189,7 +175,7 @@ def fingerprint(web: Path) -> str:
     """Return one hash of the names and contents of all sources of the page, models included."""
     total = hashlib.sha256()
     for folder, folders, names in os.walk(web):
-        folders[:] = sorted(name for name in folders if name not in NOT_SOURCES)
+        folders[:] = sorted(name for name in folders if not NOT_SOURCES.fullmatch(name))
         for name in sorted(names):
             path = Path(folder) / name
             total.update(path.relative_to(web).as_posix().encode() + b"\0")

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import json
 import logging
 import os
 import re
@@ -27,32 +28,10 @@ ADDRESS = "127.0.0.1"
 OUR_NAMES = {"127.0.0.1", "localhost", "[::1]"}
 PORTS_TO_TRY = 20
 
-# The same as web/headers.json, which `npm start` sends and the build writes into the page.
-HEADERS = {
-    # What makes "nothing leaves your device" true: the page may connect to this server alone.
-    "Content-Security-Policy": "; ".join(
-        [
-            "default-src 'self'",
-            "script-src 'self' 'wasm-unsafe-eval'",
-            "style-src 'self'",
-            "img-src 'self' blob: data:",
-            "media-src 'self' blob:",
-            "connect-src 'self'",
-            "worker-src 'self' blob:",
-            "object-src 'none'",
-            "base-uri 'none'",
-            "form-action 'none'",
-            "frame-ancestors 'none'",
-        ]
-    ),
-    # Together they isolate the page from others, which allows it threads and precise clocks.
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Embedder-Policy": "require-corp",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
-}
+# `npm start` sends them too, and the build writes the first into the page, which makes "nothing
+# leaves your device" true: it may connect to this server alone. Opener, embedder and resource
+# policy isolate the page from others, which allows it threads and precise clocks.
+HEADERS = json.loads(Path(__file__).parents[1].joinpath("web", "headers.json").read_text("utf-8"))
 
 # Spelled out, because Python asks the system, and some Windows call a script plain text.
 TYPES = {

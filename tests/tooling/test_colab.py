@@ -156,14 +156,6 @@ def test_the_versions_of_colab_are_among_those_that_the_course_asks_for():
         assert requirement.specifier.contains(there[colab.name_of(requirement.name)]), requirement
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
-def test_every_badge_opens_its_own_notebook(path):
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    badge = re.search(r"/github/([\w.-]+/[\w.-]+)/blob/main/(.+?)\)", "".join(cells[0]["source"]))
-    assert badge and f'REPOSITORY = "{badge.group(1)}"\n' in cells[1]["source"]
-    assert (colab.ROOT / badge.group(2)).is_file() and badge.group(2).endswith(path.name)
-
-
 # Runs the first cell of a notebook as Colab would, and says whether it raised, and where it led.
 FIRST_CELL = """
 import os, sys, types

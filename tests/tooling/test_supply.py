@@ -1,7 +1,6 @@
 """What the course is made of: pinned, checked by hash, and no file of numbers can run code."""
 
 import ast
-import importlib.util
 import json
 import os
 import re
@@ -20,6 +19,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+import course
 from helpers import classifier, networks, weight_files
 from helpers.errors import CourseError
 
@@ -30,14 +30,6 @@ else:
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-
-
-@pytest.fixture(scope="module")
-def course():
-    spec = importlib.util.spec_from_file_location("course_under_test", ROOT / "course.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 # The lock and environment.yml ---------------------------------------------------------------
@@ -118,7 +110,7 @@ def test_the_lock_is_complete_though_installed_without_dependencies():
     assert not missing
 
 
-def test_environment_yml_agrees_with_pyproject(course):
+def test_environment_yml_agrees_with_pyproject():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     assert environment["name"] == PROJECT["project"]["name"] == course.NAME
     packages = dict(line.partition("=")[::2] for line in environment["dependencies"])
@@ -130,7 +122,7 @@ def test_environment_yml_agrees_with_pyproject(course):
     assert not pinned & set(packages)
 
 
-def test_course_py_and_the_workflow_know_which_pythons_the_project_supports(course):
+def test_course_py_and_the_workflow_know_which_pythons_the_project_supports():
     supported = SpecifierSet(PROJECT["project"]["requires-python"])
     minors = [minor for minor in range(30) if supported.contains(f"3.{minor}.0")]
     assert sorted(course.MINORS) == minors
