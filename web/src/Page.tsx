@@ -108,8 +108,9 @@ export function Page() {
               white brightens.
             </Picture>
             <Picture title="Where it changes" pixels={result?.views?.heat}>
-              The residual's size, whatever its sign: black is nothing. (The network's own mask is
-              not exported: the graph has one output.)
+              The residual's size, whatever its sign: black is nothing.{" "}
+              {entry?.network === "attention" &&
+                "(The network's own mask is not exported: the graph has one output.)"}
             </Picture>
             <Picture title="Edited" pixels={result?.views?.edited}>
               Their sum. Warped back, the residual is added to the photo at its full resolution.
