@@ -284,6 +284,7 @@ def write_manifest(models: Path) -> dict:
             "path": f"{folder.name}/model.json",
             **({"pictures": f"{folder.name}/{PICTURES}"} if (folder / PICTURES).is_file() else {}),
             "size": card["size"],
+            **({"headroom": card["headroom"]} if card.get("headroom") else {}),
             "bytes": shards + (folder / "model.json").stat().st_size,
             "parameters": card["parameters"],
             "network": card["network"],

@@ -13,9 +13,10 @@ ALIGNMENT = ROOT / "web" / "test" / "alignment.json"
 pytestmark = pytest.mark.slow
 
 FACES = {
-    "a large face, tilted": ([[150, 120], [236, 140], [180, 230]], 128),
-    "a face smaller than the crop": ([[101.5, 90], [118, 91.25], [109, 110]], 128),
-    "a face at the photo's edge": ([[12, 30], [60, 26], [38, 80]], 64),
+    "a large face, tilted": ([[150, 120], [236, 140], [180, 230]], 128, 0.0),
+    "a face smaller than the crop": ([[101.5, 90], [118, 91.25], [109, 110]], 128, 0.0),
+    "a face at the photo's edge": ([[12, 30], [60, 26], [38, 80]], 64, 0.0),
+    "with headroom": ([[150, 120], [236, 140], [180, 230]], 128, 3 / 16),
 }
 
 
@@ -30,9 +31,9 @@ def alignment_cases():
     from helpers import alignment
 
     cases = []
-    for name, (landmarks, size) in FACES.items():
+    for name, (landmarks, size, headroom) in FACES.items():
         photo = wave(400, 300)
-        transform = alignment.similarity(landmarks, size)
+        transform = alignment.similarity(landmarks, size, headroom)
         y, x, c = np.mgrid[:size, :size, :3]
         residual = 0.4 * np.sin(x * 12 / size + c) * np.cos(y * 9 / size)
         crop = alignment.crop_face(photo, transform, size)
@@ -52,6 +53,7 @@ def alignment_cases():
                 "photo": {"width": 400, "height": 300},
                 "landmarks": landmarks,
                 "size": size,
+                "headroom": headroom,
                 "transform": transform.ravel().round(6).tolist(),
                 "crop": pixels(crop, 17),
                 "pasted": pixels(pasted, 29),

@@ -106,13 +106,16 @@ export function fitSimilarity(from: Point[], to: Point[]): Similarity {
   return { a, b, dx: t.x - (a * f.x - b * f.y), dy: t.y - (b * f.x + a * f.y) };
 }
 
-/** Find the transform from the photo to the face crop of `size` x `size`. */
-export function photoToCrop(face: Landmarks, size: number): Similarity {
-  const zoom = size / TEMPLATE_SIZE;
+/**
+ * Find the transform from the photo to the face crop of `size` x `size`, of which the part
+ * `headroom` is above what is called the face crop elsewhere: a hat is higher than that.
+ */
+export function photoToCrop(face: Landmarks, size: number, headroom = 0): Similarity {
+  const zoom = (size * (1 - headroom)) / TEMPLATE_SIZE;
   // Half a pixel: an image is scaled about its corner, not about the centre of its first pixel.
   const target = (p: Point): Point => ({
-    x: (p.x + 0.5) * zoom - 0.5,
-    y: (p.y + 0.5) * zoom - 0.5,
+    x: (p.x + 0.5) * zoom - 0.5 + (size * headroom) / 2,
+    y: (p.y + 0.5) * zoom - 0.5 + size * headroom,
   });
   return fitSimilarity(
     [face.leftEye, face.rightEye, face.mouth],

@@ -12,6 +12,8 @@ export interface ModelEntry {
   path: string;
   /** Side of the face crop in pixels. */
   size: number;
+  /** The part of it that is above the usual face crop; half as much is on either side. */
+  headroom: number;
   /** How many numbers it gives, and in a classifier's which is the attribute's. */
   outputs: number;
   column: number;
@@ -55,6 +57,7 @@ export interface ModelFiles {
 /** A face crop and the output that Keras computed for it when the model was exported. */
 export interface Check {
   size: number;
+  headroom: number;
   crop: Float32Array;
   style: number[];
   output: Float32Array;

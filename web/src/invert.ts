@@ -30,6 +30,7 @@ export type Mode = Direction | "invert";
 export interface Network {
   model: GraphModel;
   size: number;
+  headroom?: number;
   /** What a generator should draw, where it knows styles. */
   style?: number[];
 }
@@ -47,6 +48,7 @@ export interface Edit {
   evidence?: Evidence;
   toCrop: Similarity;
   size: number;
+  headroom: number;
   crop: Float32Array;
   residual: Float32Array;
 }
@@ -122,21 +124,21 @@ export async function findEdits(
 
   const edits: Edit[] = [];
   for (const face of faces.slice(0, MOST_FACES)) {
-    const cropFor = (size: number) => {
-      const toCrop = photoToCrop(face, size);
+    const cropFor = ({ size, headroom = 0 }: Network) => {
+      const toCrop = photoToCrop(face, size, headroom);
       const patch = readPatch(photo, cropBounds(toCrop, size, photo));
-      return { toCrop, size, crop: takeCrop(patch, photo, toCrop, size) };
+      return { toCrop, size, headroom, crop: takeCrop(patch, photo, toCrop, size) };
     };
     let direction: Direction;
     let evidence: Evidence | undefined;
     if (mode === "invert") {
-      const { model, size, column } = models.tell!;
+      const tell = models.tell!;
       evidence = face.evidence;
       // In live mode a face that was only followed is still the same face.
       if (!evidence || face.measured !== false) {
-        const { crop } = cropFor(size);
+        const { crop, size } = cropFor(tell);
         count("align");
-        evidence = decide((await run(model, crop, size))[column], evidence);
+        evidence = decide((await run(tell.model, crop, size))[tell.column], evidence);
         face.evidence = evidence;
         count("edit");
       }
@@ -144,7 +146,7 @@ export async function findEdits(
     } else direction = mode;
 
     const generator = models[direction]!;
-    const cut = cropFor(generator.size);
+    const cut = cropFor(generator);
     count("align");
     const residual = await run(generator.model, cut.crop, cut.size, generator.style);
     edits.push({ ...cut, direction, evidence, residual });
@@ -272,17 +274,18 @@ function greyOf({ data }: ImageData): Float32Array {
 function hintFor(photo: Size, seen: ImageData, first?: Edit): HintCode | undefined {
   // The detector finds faces in the dark that no eye sees, and the generators see no better.
   if (isDark(greyOf(seen))) return "too-dark";
-  return first && hintForFace(first.toCrop, first.size, photo);
+  return first && hintForFace(first, photo);
 }
 
 /** What is wrong with where a face lies, if something is. */
 export function hintForFace(
-  toCrop: Similarity,
-  size: number,
+  { toCrop, size, headroom }: Pick<Edit, "toCrop" | "size" | "headroom">,
   photo: Size,
 ): "face-small" | "face-cut" | undefined {
   const back = invert(toCrop);
-  const at = (x: number, y: number) => apply(back, { x: x * size, y: y * size });
+  const side = size * (1 - headroom);
+  const above = size * headroom;
+  const at = (x: number, y: number) => apply(back, { x: above / 2 + x * side, y: above + y * side });
   const eyes = [at(0.39, 0.51), at(0.61, 0.51)];
   // From the brows to the chin, and from cheek to cheek.
   const outline = [0.3, 0.7].flatMap((x) => [0.4, 0.85].map((y) => at(x, y)));

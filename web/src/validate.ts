@@ -87,7 +87,7 @@ function readMeasured(json: unknown, what: string): Measured | undefined {
 
 type Common = Pick<
   ModelEntry,
-  "path" | "size" | "bytes" | "parameters" | "network" | "data" | "licence"
+  "path" | "size" | "headroom" | "bytes" | "parameters" | "network" | "data" | "licence"
 >;
 
 /** What both kinds of models say of themselves. */
@@ -102,7 +102,11 @@ function readEntry(model: unknown, what: string): Unknown & Common {
   if (!isCount(entry.size) || entry.size > LARGEST_CROP || entry.size === 0) {
     wrong(`${what}: "size"`, entry.size);
   }
-  return entry as Unknown & Common;
+  const { headroom = 0 } = entry;
+  if (typeof headroom !== "number" || !(headroom >= 0 && headroom <= 0.5)) {
+    return wrong(`${what}: "headroom"`, headroom);
+  }
+  return { ...entry, headroom } as Unknown & Common;
 }
 
 /** A model.json, all but the weights themselves. */
@@ -134,7 +138,7 @@ export function readGraph(json: unknown): {
 /** The check.json of a model. */
 export function readCheck(
   json: unknown,
-  { size, outputs, styles }: Pick<ModelEntry, "size" | "outputs" | "styles">,
+  { size, headroom, outputs, styles }: Pick<ModelEntry, "size" | "headroom" | "outputs" | "styles">,
 ): Check {
   const stored = objectOf(json, "it");
   if (stored.size !== size) wrong('"size"', stored.size);
@@ -148,6 +152,7 @@ export function readCheck(
   const output = fromBase64(stored.output, "output", outputs * 4);
   return {
     size,
+    headroom,
     crop: Float32Array.from(image, (value) => value / 127.5 - 1),
     style: style as number[],
     output: new Float32Array(output.buffer),

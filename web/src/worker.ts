@@ -56,7 +56,7 @@ const tasks: { [Name in TaskName]: (...p: Parameters<Tasks[Name]>) => Promise<un
     }
     // Asked for twice, by someone who switched to and fro: one set of weights is enough.
     if (networks.has(name)) model.dispose();
-    else networks.set(name, { model, size: check.size });
+    else networks.set(name, { model, size: check.size, headroom: check.headroom });
     return { difference, milliseconds } satisfies SelfTest;
   },
 

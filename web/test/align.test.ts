@@ -26,6 +26,7 @@ interface Case {
   photo: Size;
   landmarks: [number, number][];
   size: number;
+  headroom: number;
   transform: number[];
   /** x, y, red, green, blue */
   crop: number[][];
@@ -107,7 +108,7 @@ describe("transforms", () => {
 describe("the same as in Python", () => {
   test.each(fixture.cases)("$name", (c) => {
     const photo = wave(c.photo);
-    const toCrop = photoToCrop(landmarks(c.landmarks), c.size);
+    const toCrop = photoToCrop(landmarks(c.landmarks), c.size, c.headroom);
     const { a, b, dx, dy } = toCrop;
     const matrix = [a, -b, dx, b, a, dy];
     c.transform.forEach((value, i) => expect(matrix[i]).toBeCloseTo(value, 4));

@@ -7,6 +7,7 @@ import type { Backend, Request, TaskName } from "../src/tasks";
 const files: ModelFiles = { topology: {}, weightSpecs: [], weights: new ArrayBuffer(0) };
 const check: Check = {
   size: 1,
+  headroom: 0,
   crop: new Float32Array(3),
   style: [],
   output: new Float32Array(3),

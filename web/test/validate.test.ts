@@ -36,6 +36,7 @@ const HOSTILE: [name: string, read: () => unknown, words: string][] = [
   ["an attribute in parts", () => withEntry({ attribute: { a: 1 } }), '"attribute"'],
   ["a crop of a billion pixels", () => withEntry({ size: 1e9 }), "1000000000"],
   ["a crop of no pixel", () => withEntry({ size: 0 }), '"size" is 0'],
+  ["a crop that is all headroom", () => withEntry({ headroom: 1 }), '"headroom" is 1'],
   ["a list in the prototype", () => readManifest(JSON.parse(PROTOTYPE)), "no list"],
   ["no topology", () => readGraph({ weightsManifest: [] }), '"modelTopology" is no object'],
   ["a Keras model", () => readGraph({ modelTopology: { model_config: {} } }), "no nodes"],
@@ -69,7 +70,7 @@ const HOSTILE: [name: string, read: () => unknown, words: string][] = [
   ["half of the measurements", () => withEntry({ measured: { count: 5 } }), 'measured "flips"'],
   ["a tolerance in words", () => withCheck({ tolerance: "all" }), '"tolerance" is "all"'],
 ];
-const shape = { size: 2, outputs: 12, styles: [] };
+const shape = { size: 2, headroom: 0, outputs: 12, styles: [] };
 const withCheck = (change: object) => readCheck({ ...check, ...change }, shape);
 const withClassifier = (change: object) =>
   readManifest({ models: [], classifiers: [{ ...classifier, ...change }] });
@@ -78,9 +79,15 @@ const withWeight = (change: object) => readGraph(graph([{ ...weight, ...change }
 
 describe("the files of a model", () => {
   it("are read where they are right", () => {
-    const [generator, ...told] = readManifest({ models: [entry], classifiers: [classifier] });
-    const outputs = 128 * 128 * 3;
-    expect(generator).toEqual({ ...entry, role: "add", outputs, column: 0, styles: [], kinds: [] });
+    const high = { ...entry, headroom: 0.1875 };
+    const [generator, other, ...told] = readManifest({
+      models: [entry, high],
+      classifiers: [classifier],
+    });
+    const made = { role: "add", outputs: 128 * 128 * 3, column: 0, styles: [], kinds: [] };
+    expect(generator).toEqual({ ...entry, headroom: 0, ...made });
+    expect(other).toEqual({ ...high, ...made });
+    expect(readCheck(check, { ...shape, headroom: 0.1875 }).headroom).toBe(0.1875);
     expect(told).toMatchObject([
       { attribute: "hat", role: "tell", outputs: 2, column: 0, accuracy: 0.9 },
       { attribute: "glasses", role: "tell", outputs: 2, column: 1, accuracy: 0.8 },
