@@ -190,7 +190,7 @@ def test_the_courses_own_say_how_much_is_left_of_what_is_drawn(attribute):
     told = card["calibration"]
     assert told["answers"] == sorted(told["answers"])
     assert told["answers"][0] < 0.15 and told["answers"][-1] > 0.75 and told["error"] < 0.2
-    with pytest.raises(gauge.GaugeError, match="how much is left of Young"):
+    with pytest.raises(gauge.GaugeError, match="how much is left of young"):
         gauge.load(path, "Young")
 
 

@@ -579,6 +579,6 @@ def test_a_side_without_one_readable_photo_says_so(celeba):
         path.write_bytes(b"")
     for _ in range(2):
         with contextlib.suppress(DataError):
-            pairing._read_or_next(split, split.items["train", "with"], 0, 32, None)
+            pairing._read_or_next(split, split.items["train", "with"], 0, 32, None, 0.0)
     with pytest.raises(DataError, match=r"None of \d+ photos with Eyeglasses"):
         pairing.check_readable(split)
