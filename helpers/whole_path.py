@@ -27,7 +27,7 @@ Generator = Callable[[np.ndarray], np.ndarray]
 class _Network:
     """A generator as `inverter.invert_photo` asks for it."""
 
-    def __init__(self, generator: Generator, size: int, headroom: float):
+    def __init__(self, generator: Generator, size: int, headroom: float = 0.0):
         self.generator, self.input_shape = generator, (None, size, size, 3)
         self.headroom, self.face = headroom, pixels.face_part(size, headroom)
 

@@ -142,6 +142,7 @@ LOSSES = {
     "mask_loss": (images(low=0.0)[..., :1],),
     "outside_loss": (images(), metrics.region_mask("glasses", SIZE)),
     "truth_loss": (images(0), images(1), tf.constant([1.0, 0.0])),
+    "where_loss": (images(low=0.0)[..., :1], images(0), images(1), tf.constant([1.0, 0.0])),
 }
 
 

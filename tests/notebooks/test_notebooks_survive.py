@@ -30,7 +30,7 @@ SCREENS = {"DISPLAY", "WAYLAND_DISPLAY", "BROWSER", "XDG_SESSION_TYPE"}
 def place(tmp_path):
     """A copy of the course, without the results of any notebook."""
     for name in ("helpers", "notebooks", "weights", "web/src"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns(".*", "__*"))
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns(".*", "__pycache__"))
     yield tmp_path
     for folder in (tmp_path / "data", tmp_path / "notebooks"):
         if folder.exists():

@@ -30,7 +30,7 @@ def test_uploaded_photo_keeps_its_size_and_its_background(
             assert elsewhere == 0
             if direction == "add":
                 assert eyes > 3
-        assert visited.picture(".pictures figure:nth-child(1) canvas").shape == (128, 128, 3)
+        assert visited.picture(".pictures figure:nth-child(1) canvas").shape == (256, 256, 3)
         visited.nothing_left()
 
 
