@@ -5,7 +5,7 @@ import pytest
 from made_up import write_celeba
 from PIL import Image
 
-from helpers import alignment, datasets, detection, inverter, judges, whole_path
+from helpers import alignment, datasets, detection, inverter, judges, passes, pixels, whole_path
 
 SIZE = 32
 
@@ -100,3 +100,39 @@ def test_each_face_says_where_it_was(split):
     assert len(inverted.transforms) == len(inverted.crops) == 1
     again = alignment.crop_face(photo, inverted.transforms[0], SIZE)
     np.testing.assert_array_equal(again, inverted.crops[0])
+
+
+def test_what_is_in_the_headroom_is_edited_and_not_measured(tmp_path):
+    """An edit above the face crop reaches the photo; one in the face crop is what is measured."""
+    rng = np.random.default_rng(0)
+    for side in ("with", "without"):
+        (tmp_path / "test" / side).mkdir(parents=True)
+        for i in range(2):
+            noise = rng.integers(90, 160, (40, 40, 3), np.uint8)
+            Image.fromarray(noise).save(tmp_path / "test" / side / f"{side}{i}.png")
+    split = datasets.open_split(tmp_path, "Wearing_Hat", need="test")
+    judge = judges.Judge("by rule", Dark(), {"network": "plain"}, 0)
+    ways = passes.Ways(split, 32, pixels.HEADROOM, [judge])
+    rows, columns = pixels.face_part(32, pixels.HEADROOM)
+
+    def above(images):
+        residual = np.zeros_like(images)
+        residual[:, : rows.start - 2] = 0.5
+        return residual
+
+    def inside(images):
+        residual = np.zeros_like(images)
+        residual[:, rows, columns] = 0.5
+        return residual
+
+    items = split.items["test", "without"]
+    for edit, changed in ((above, False), (inside, True)):
+        done = passes.run_direction(ways, "add", (edit, np.zeros_like), items, progress=False)
+        assert (done.rows["outside"] > 0).all() == changed
+    photo = np.full((200, 200, 3), 100, np.uint8)
+    network = whole_path._Network(above, 32, pixels.HEADROOM)
+    for headroom in (pixels.HEADROOM, 0.0):
+        edited = inverter.invert_photo(photo, network, headroom=headroom, aligned=True)
+        assert edited.crops[0].shape == (32, 32, 3)
+        # With it, what is painted is above the photo's own square, so that nothing of it shows.
+        assert (edited.edited != photo).any() == (headroom == 0)
