@@ -295,9 +295,9 @@ def scarf(fit: Fit, bold: float, r: np.ndarray) -> Hat:
 
 
 KINDS = {
-    "cap": Kind(cap, Fit(3, -48, 0.12), ("twill", "denim", "plain", "felt")),
+    "cap": Kind(cap, Fit(3, -42, 0.1), ("twill", "denim", "plain", "felt")),
     "backward cap": Kind(backward_cap, Fit(3, -52, 0.22), ("twill", "denim", "plain")),
-    "beanie": Kind(beanie, Fit(4, -50, 0.3), ("knit", "fine knit", "cable")),
+    "beanie": Kind(beanie, Fit(4, -47, 0.28), ("knit", "fine knit", "cable")),
     "fedora": Kind(fedora, Fit(4, -49, 0.1), ("felt", "tweed", "straw")),
     "straw": Kind(straw, Fit(5, -49, 0.1), ("straw", "straw", "felt")),
     "bucket": Kind(bucket, Fit(4, -48, 0.13), ("twill", "denim", "plain")),

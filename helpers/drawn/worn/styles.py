@@ -43,13 +43,13 @@ OFTEN = {
 SUITS = {
     "glasses": (
         ("wayfarer", "square", "browline"),
-        ("rectangle", "round", "thin"),
+        ("rectangle", "round", "square"),
         ("cat-eye", "oval", "round"),
     ),
     "hat": (
         ("cap", "fedora", "beanie"),
-        ("beanie", "bucket", "fedora"),
-        ("cloche", "straw", "cap"),
+        ("beanie", "cap", "fedora"),
+        ("fedora", "beanie", "cap"),
     ),
 }
 WIDE = ("straw", "cowboy", "fedora")
@@ -157,10 +157,11 @@ def suiting_glasses(scene: Scene, style: Style) -> glasses.Glasses:
     outline = OUTLINES[kind]
     weight = 0.5 + 0.5 * change["weight"]
     cut = Cut(outline, weight, 1 + 0.1 * change["size"])
-    place = 1.1 * seen.hair + 0.3 * seen.clothes + change["colour"] * len(palette.PLASTICS) / 2
-    metal = 1.5 * seen.hair + change["colour"] * len(palette.WIRES) / 2
+    # Dark, as most frames are: they are to be seen on any skin.
+    place = 0.6 * seen.hair + 0.2 * seen.clothes + change["colour"] * len(palette.PLASTICS) / 2
+    metal = 0.5 * seen.hair + change["colour"] * len(palette.WIRES) / 2
     paint = palette.plastic(place, 0.5, 2.0, metal)
-    paint = paint._replace(clear=0.4 * paint.clear)  # to be seen on any skin
+    paint = paint._replace(clear=0.4 * paint.clear)
     shade = change["lenses"]
     tint = palette.LENS["grey" if shade > 0 else "brown"]
     dark = 0.03 + (0.9 if shade > 0 else 0.62) * abs(shade)
@@ -177,9 +178,11 @@ def suiting_hat(scene: Scene, style: Style) -> hats.Worn:
     made = KINDS[kind]
     fit = made.fit._replace(front=made.fit.front + 9 * change["low"])
     # It goes with the clothes, and stands out against the hair.
-    place = 1.2 + 2.2 * seen.clothes - 0.9 * seen.hair + change["colour"] * len(palette.CLOTHS) / 2
+    place = 0.4 + 1.1 * seen.clothes - 0.2 * seen.hair + change["colour"] * len(palette.CLOTHS) / 2
     emblem = 7 if kind == "cap" else 0
-    cloth = palette.cloth(made.cloths[0], place, emblem=emblem, creases=0.3)
+    cloth = palette.cloth(made.cloths[0], place, emblem=emblem, creases=0.12)
+    if emblem:  # a light one, and a bill that is told from the crown
+        cloth = cloth._replace(other=palette.linear(226, 222, 212), brim=0.4 * cloth.colour)
     return hats.Worn(kind, fit, change["size"], np.full(9, 0.5), cloth)
 
 
@@ -215,19 +218,18 @@ def _any_paint(rng):
     place = float(rng.uniform(0, len(palette.PLASTICS)))
     if chance < 0.85:  # black, brown, tortoise
         place = float(rng.uniform(-0.5, 2.6))
-    # Most metal is dark; what is as light as skin is hardly to be seen.
-    metal = float(len(METALS) * rng.beta(1, 1.8))
+    metal = float(len(METALS) * rng.beta(1, 1.2))
     paint = palette.plastic(place, gloss, phase, metal)
-    if chance < 0.55:
+    if chance < 0.45:
         dark = palette.linear(*np.clip(rng.uniform(3, 36) + rng.normal(0, 4, 3), 2, 255))
         paint = paint._replace(colour=dark, spotted=0.0, clear=0.0)
-    elif chance > 0.96:  # odd
+    elif chance > 0.88:  # odd
         paint = paint._replace(colour=palette.linear(*rng.uniform(10, 240, 3)))
     return paint._replace(metal=paint.metal * rng.uniform(0.6, 1.15))
 
 
 def _any_lens(rng, outline) -> Lens:
-    sunny = {"sport": 0.9, "aviator": 0.6, "oversized": 0.65, "wayfarer": 0.4}.get("", 0.16)
+    sunny = 0.24
     for name, share in (("sport", 0.9), ("aviator", 0.5), ("oversized", 0.6), ("wayfarer", 0.3)):
         if OUTLINES[name].hinge == outline.hinge and OUTLINES[name].wrap == outline.wrap:
             sunny = share
@@ -317,7 +319,7 @@ def _any_cloth(rng, kind: str, weave: str):
         light = cloth.colour.max() < 0.15 and rng.random() < 0.7
         other = palette.linear(*rng.uniform(170, 250, 3)) if light else cloth.other
         cloth = cloth._replace(emblem=int(rng.integers(1, 1 << 30)), other=other)
-    soft = {"felt": 0.75, "straw": 0.6, "fur": 0.4}.get(weave, 1.0)
+    soft = {"felt": 0.25, "straw": 0.2, "fur": 0.3}.get(weave, 0.6)
     creases = soft * float(rng.uniform(0.2, 1.2))
     return cloth._replace(
         depth=float(rng.uniform(0.4, 1.5)), creases=creases, seed=int(rng.integers(1 << 20))
