@@ -1,4 +1,4 @@
-"""Hats on a photo: hair that gives way, shadow, and the hat itself."""
+"""Hats on a photo: shadow, and the hat itself, as wide as the hair."""
 
 from typing import NamedTuple
 
@@ -8,14 +8,13 @@ from scipy.ndimage import gaussian_filter
 from .cloth import Cloth, paint_cloth
 from .hatkinds import KINDS
 from .hatmesh import ANGLES, BRIM, LINING, SKULL, UNDER, Fit, Hat, placement
-from .matte import MARGIN, Matte, behind, by_ray, find_matte, person, polar
+from .matte import find_matte, person
 from .mesh import Mesh
-from .raster import Window, cover, rasterise, window_around
+from .raster import rasterise, window_around
 from .scene import Layer, Scene, _head_depth, blur, finish
 
-UNDER_HAT = 0.4  # what share of the hair's thickness is left below a hat
+UNDER_HAT = 0.85  # what share of the hair's thickness a hat goes around
 ROUND = 1.5  # cloth is a little darker at its sides than skin is
-PRESSED = 0.8  # by how many mm hair may stand out further, for each mm below the hat
 
 
 class Worn(NamedTuple):
@@ -54,51 +53,12 @@ def put_on(scene: Scene, hat: Worn, strength: float = 1.0, seed: int = 0):
     worn = scene.bare.copy()
     mask = np.zeros(scene.shape, np.float32)
     inside = person(scene, matte)
-    _press_hair(scene, matte, worn, mask, inside, rotation, origin, hat.fit)
     _cast_shadow(scene, worn, mask, inside, built, rotation, origin, hat.fit)
     layer = _draw(scene, mesh, hat, inside)
     if layer is not None:
         mask = np.maximum(mask, layer.spread(scene.shape))
         layer.over(worn)
     return finish(scene, worn, mask, strength, seed)
-
-
-def _opening(scene: Scene, rotation, origin, fit: Fit) -> np.ndarray:
-    """Return the edge of the hat's opening as it is seen, (n, 2), in pixels."""
-    angle = 2 * np.pi * np.arange(40) / 40
-    half_x, half_z = SKULL[0] + fit.pad, SKULL[1] + fit.pad
-    ring = np.stack([half_x * np.cos(angle), 0 * angle, half_z * np.sin(angle)], -1)
-    return scene.pose.project(ring @ rotation.T + origin)[:, :2]
-
-
-def _press_hair(scene: Scene, matte: Matte, worn, mask, inside, rotation, origin, fit: Fit) -> None:
-    """Let what is behind show where hair would stand out beside and above the hat, in place."""
-    ring, scale = _opening(scene, rotation, origin, fit), scene.pose.scale
-    left, right = ring[ring[:, 0].argmin()], ring[ring[:, 0].argmax()]
-    along = (right - left) / np.hypot(*(right - left))
-    y, x = np.mgrid[: scene.shape[0], : scene.shape[1]].astype(np.float32)
-    below = (-(x - left[0]) * along[1] + (y - left[1]) * along[0]) / scale
-    across = ((x - left[0]) * along[0] + (y - left[1]) * along[1]) / scale
-    wide = np.hypot(*(right - left)) / scale
-    out = np.maximum(-across, across - wide)
-    beside = np.clip((out - PRESSED * np.maximum(below, 0)) / 5, 0, 1)
-    beside = beside * np.clip((36 - below) / 20, 0, 1)
-    gone = np.maximum(beside, np.clip(-below / 4, 0, 1))
-    # Through the opening one looks at hair that is under the hat.
-    whole = Window(0, 0, scene.shape[1], scene.shape[0], 1)
-    gone = gone * (1 - cover(ring, whole, 2))
-    turn, radius = polar(matte, scene.shape)
-    ends = by_ray(matte.ends, turn)
-    hair = np.clip((ends + MARGIN - radius) / 4, 0, 1) * by_ray(matte.known, turn)
-    # On the head itself nothing stands out: it is the hat that covers it.
-    gone = gone * hair * ~scene.head.mask
-    rows, columns = np.nonzero(gone > 0.01)
-    if not len(rows):
-        return
-    share = gone[rows, columns, None]
-    worn[rows, columns] += share * (behind(scene, matte, rows, columns) - worn[rows, columns])
-    np.maximum(mask, gone, out=mask)
-    inside *= 1 - gone
 
 
 def _cast_shadow(scene: Scene, worn, mask, inside, hat: Hat, rotation, origin, fit: Fit) -> None:

@@ -1,4 +1,4 @@
-"""How far head and hair reach in a photo, and what would be behind them.
+"""How far head and hair reach in a photo.
 
 Seen from the middle of the head, hair ends once in each direction, at least above the shoulders.
 So the photo is read along rays from there, as an image of directions by distances, and on each ray
@@ -13,8 +13,6 @@ from scipy.ndimage import gaussian_filter, gaussian_filter1d, map_coordinates, m
 RAYS = 96
 MIDDLE = np.array([0.0, -25.0, 70.0])  # where the rays begin, in head coordinates, mm
 REACH, STEPS = 190.0, 76  # mm; how far rays go, in how many steps
-FURTHEST = 20  # rays; so far beside it one knows what is behind hair that never ends
-MARGIN = 6.0  # mm; single hairs stand out so far
 
 
 class Matte(NamedTuple):
@@ -28,14 +26,8 @@ class Matte(NamedTuple):
         Pixels a mm.
     ends : float32 (RAYS,)
         How far head and hair reach, in mm, by direction: 0 is the right, a quarter is down.
-    known : float32 (RAYS,)
-        Whether what is behind them can be told there, from 0 to 1.
-    aside : float32 (RAYS,)
-        How many rays further hair ends within the photo: there one sees what is behind.
     thick : float
         How far hair stands out of the skull at the sides, in mm.
-    hair : float32 (3,)
-        The colour of the hair, linear light.
     back : float32 (RAYS, 3)
         What is behind, as displayed from 0 to 1, at the end of each direction.
     """
@@ -43,10 +35,7 @@ class Matte(NamedTuple):
     middle: np.ndarray
     scale: float
     ends: np.ndarray
-    known: np.ndarray
-    aside: np.ndarray
     thick: float
-    hair: np.ndarray
     back: np.ndarray
 
 
@@ -101,25 +90,11 @@ def find_matte(scene) -> Matte:
     first = np.cumsum(likely, axis=1).argmax(axis=1) + 1
     ends = median_filter(first.astype(np.float32), 5, mode="wrap")
     ends = gaussian_filter1d(ends, 1.0, mode="wrap")
-    known, aside = _nearest_open(last - ends > 3)
     ends = ends * REACH / STEPS
     # The sides of the head, a little above its middle.
     sides = np.r_[2 * RAYS // 4 + 1 : 2 * RAYS // 4 + 9, -8:0]
     thick = float(np.clip(np.median(ends[sides] - skull[sides] * REACH / STEPS), -6, 30))
-    return Matte(middle, scale, ends.astype(np.float32), known, aside, thick, hair, back)
-
-
-def _nearest_open(open_: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return `known` and `aside` of a `Matte`, from where hair ends within the photo."""
-    rays = np.arange(RAYS)
-    if not open_.any():
-        return np.zeros(RAYS, np.float32), np.zeros(RAYS, np.float32)
-    places = np.flatnonzero(open_)
-    apart = (places[None] - rays[:, None] + RAYS // 2) % RAYS - RAYS // 2
-    nearest = apart[rays, np.abs(apart).argmin(axis=1)]
-    known = np.clip((FURTHEST - np.abs(nearest)) / 3, 0, 1)
-    known = gaussian_filter1d(known.astype(np.float32), 1.0, mode="wrap")
-    return known, nearest.astype(np.float32)
+    return Matte(middle, scale, ends.astype(np.float32), thick, back)
 
 
 def hair_colour(scene) -> np.ndarray:
@@ -159,24 +134,4 @@ def person(scene, matte: Matte) -> np.ndarray:
     return near
 
 
-def behind(scene, matte: Matte, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Return what would be behind hair at some pixels, (n, 3), linear light.
-
-    It is what lies as far beyond the end of the hair as the pixel lies within, on the same ray.
-    """
-    turn, radius = polar(matte, scene.shape)
-    turn, radius = turn[rows, columns], radius[rows, columns]
-    turn = (turn + by_ray(matte.aside, turn)) % RAYS
-    end = by_ray(matte.ends, turn) + MARGIN + 2
-    outside = end + np.abs(end - radius) * 0.7
-    angle = turn * (2 * np.pi / RAYS)
-    y = matte.middle[1] + outside * matte.scale * np.sin(angle)
-    x = matte.middle[0] + outside * matte.scale * np.cos(angle)
-    # Beyond the photo's edge its mirror image.
-    y, x = (np.abs(w) for w in (y, x))
-    y = np.minimum(y, 2 * (scene.shape[0] - 1) - y)
-    x = np.minimum(x, 2 * (scene.shape[1] - 1) - x)
-    return read(scene.bare, np.stack([y, x]))
-
-
-__all__ = ["Matte", "behind", "by_ray", "find_matte", "hair_colour", "person", "polar"]
+__all__ = ["Matte", "find_matte", "hair_colour", "person"]
