@@ -14,7 +14,7 @@ from .errors import DataError
 WORN = {"hat": "hats", "glasses": "glasses"}  # what `dress` can draw
 
 
-def dress(split: Split, direction: str, cache: Path | None = None) -> Split:
+def dress(split: Split, direction: str, cache: Path | None = None, times: int = 1) -> Split:
     """Return a split in which drawn hats or glasses are on the photos without: true pairs.
 
     Parameters
@@ -24,6 +24,8 @@ def dress(split: Split, direction: str, cache: Path | None = None) -> Split:
         all photos with; to remove, one of any kind stands beside them.
     cache : Path or None
         Where to keep the landmarks that are found.
+    times : int
+        How often each photo is dressed, each time otherwise.
 
     Raises
     ------
@@ -48,7 +50,7 @@ def dress(split: Split, direction: str, cache: Path | None = None) -> Split:
             Dressed(photo, attribute, where[photo], seed)
             if any_kind
             else Dressed(photo, attribute, where[photo], None, worn.any_row(attribute, seed))
-            for seed, photo in enumerate(photos)
+            for seed, photo in enumerate(photos * times)
             if photo in where
         ]
         items[part, "with"] = dressed + (split.items[part, "with"] if any_kind else [])

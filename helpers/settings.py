@@ -27,6 +27,7 @@ class Settings:
     warm_up: int = 0  # steps in which only the discriminator learns
     headroom: float = 0.0  # the part of the crop that is above the face crop
     dress: str | None = None  # drawn hats or glasses on photos, to learn to "add" or to "remove"
+    dressings: int = 1  # how many on each photo
     revision: int | None = None  # of the network; None: today's
 
     def __post_init__(self):

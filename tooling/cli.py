@@ -190,6 +190,10 @@ def train(
             "that direction learns. \\[default: draw nothing]",
         ),
     ] = None,
+    dressings: Annotated[
+        int,
+        typer.Option(min=1, help="With --dress, how many kinds to draw on each photo."),
+    ] = 1,
     preview_every: Annotated[
         int | None,
         typer.Option(
@@ -252,7 +256,7 @@ def train(
         raise fail("--headroom needs photos: the drawn faces end where the usual crop does.", 2)
     opened = datasets.open_split(source, attribute, seed=seed, images=images)
     if dress:
-        opened = dressing.dress(opened, dress, CACHE)
+        opened = dressing.dress(opened, dress, CACHE, dressings)
     above = pixels.HEADROOM if headroom else 0.0
     if dress or source == datasets.DRAWN:
         datasets.draw_ahead(opened, size, CACHE, above)
@@ -271,6 +275,7 @@ def train(
         warm_up=runs.WARM_UP if start and weight_files.holds_weights_alone(start) else 0,
         headroom=above,
         dress=dress,
+        dressings=dressings,
     )
     if steps is None and epochs is None and minutes is None:
         epochs, minutes = (100, None) if network == "paper" else (None, 45)
