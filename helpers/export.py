@@ -21,6 +21,7 @@ from .processes import silenced
 
 PICTURES = "kinds.webp"
 TOLERANCE = 0.02  # of the largest output: float16 weights move it by up to 0.003
+SHARED = "weights.bin"  # beside model.json, in `share_weights`
 
 
 def import_converter():
@@ -122,6 +123,43 @@ def _export(model: keras.Model, out: Path, card: dict) -> Path:
     return out / "model.json"
 
 
+def share_weights(folder: Path, weights: Path) -> None:
+    """Move the numbers of an exported generator that a weights file holds to a file of their own.
+
+    They are all but some hundred bytes, and lie in `SHARED` as they do in the weights file, so that
+    git keeps them once: `page.fill_in` makes the one from the other, by the names under "arrays".
+    """
+    path = folder / "model.json"
+    model = json.loads(path.read_text(encoding="utf-8"))
+    data = b"".join((folder / s).read_bytes() for g in model["weightsManifest"] for s in g["paths"])
+    entries, start = [], 0
+    for entry in (entry for group in model["weightsManifest"] for entry in group["weights"]):
+        dtype = np.dtype(entry.get("quantization", entry)["dtype"])
+        count = int(np.prod(entry["shape"], dtype=np.int64)) * dtype.itemsize
+        entries.append((entry, data[start : start + count]))
+        start += count
+    shared, names = [], []
+    with np.load(weights) as arrays:
+        for name in arrays.files:
+            raw, shape = arrays[name].tobytes(), [*arrays[name].shape]
+            # The converter leaves out a bias that is 0.
+            for found in [e for e in entries if e[1] == raw and e[0]["shape"] == shape][:1]:
+                entries.remove(found)
+                shared.append(found)
+                names.append(name)
+    old = [folder / shard for group in model["weightsManifest"] for shard in group["paths"]]
+    groups = (SHARED, shared, names), ("constants.bin", entries, [])
+    model["weightsManifest"] = [
+        {"paths": [name], "weights": [entry for entry, _ in group], "arrays": arrays}
+        for name, group, arrays in groups
+    ]
+    for name, group, _ in groups:
+        (folder / name).write_bytes(b"".join(raw for _, raw in group))
+    write_text(path, json.dumps(model))
+    for shard in old:
+        shard.unlink()
+
+
 def write_check(model: keras.Model, size: int, path: Path) -> None:
     """Write an image, a style of as many numbers as the model takes, and Keras's output."""
     face = check_image(size)
@@ -129,13 +167,17 @@ def write_check(model: keras.Model, size: int, path: Path) -> None:
     style = check_style(count)
     unit = pixels.to_unit(face[None])
     output = model([unit, np.float32([style])] if style else unit, training=False).numpy()[0]
+    # Networks that have learned little give little: two hundredths of [-1, 1] is all of it.
+    tolerance = TOLERANCE * min(1.0, float(np.abs(output).max()))
+    # Where a mask is nearly closed it is 0 then, which packs well.
+    step = tolerance / 20 or 1.0
+    output = np.round(output / step) * step
     check = {
         "size": size,
         "image": base64.b64encode(face.tobytes()).decode(),
         **({"style": style} if style else {}),
         "output": base64.b64encode(output.astype("<f4").tobytes()).decode(),
-        # Networks that have learned little give little: two hundredths of [-1, 1] is all of it.
-        "tolerance": TOLERANCE * min(1.0, float(np.abs(output).max())),
+        "tolerance": tolerance,
     }
     write_text(path, json.dumps(check))
 

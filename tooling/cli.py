@@ -420,6 +420,8 @@ def export(
                 card["measured"] = exporting.read_measured(measured, card)
             folder = out / exporting.folder_name(card)
             exporting.export_generator(generator, folder, card)
+            if path.parent == ROOT / "weights":
+                exporting.share_weights(folder, path)
             worst = exporting.check_export(folder)
             directions.write(f"{folder}: differs from Keras by at most {worst:.5f}")
     there = {entry["attribute"] for entry in exporting.write_manifest(out)["models"]}

@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import hashlib
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -12,8 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from helpers.errors import CourseError
-from helpers.files import PART, explained, folder_written_whole
+from helpers.files import PART, explained, folder_written_whole, written_whole
 
 OLDEST_NODE = (20, 19)  # what Vite 8 asks for; also in web/package.json
 STAMP = "built-from.txt"
@@ -118,6 +121,7 @@ def build_page(root: Path, report: Callable[[str], None] = print) -> Path:
     web, dist = root / "web", root / "web" / "dist"
     if not (web / "package.json").is_file():
         raise PageError(f"{web} holds no page: package.json is missing. Get the project again.")
+    fill_in(web / "public" / "models", root / "weights")
     sources = fingerprint(web)
     if _read(dist / STAMP) == sources:
         return dist
@@ -130,6 +134,34 @@ def build_page(root: Path, report: Callable[[str], None] = print) -> Path:
         compress(new)
         (new / STAMP).write_text(sources, encoding="utf-8")
     return dist
+
+
+def fill_in(models: Path, weights: Path) -> None:
+    """Write the numbers of the page's models that git keeps in the weights files alone.
+
+    Raises
+    ------
+    PageError
+        If the weights of a model are not those that it was exported from.
+    """
+    for path in sorted(models.glob("*/card.json")):
+        model = json.loads(path.with_name("model.json").read_text(encoding="utf-8"))
+        group = model["weightsManifest"][0]
+        shared = path.with_name(group["paths"][0])
+        if "arrays" not in group or shared.is_file():
+            continue
+        card = json.loads(path.read_text(encoding="utf-8"))
+        source = weights / f"{card['attribute']}-{card['direction']}.npz"
+        with explained(source), np.load(source) as arrays:
+            told = json.loads(arrays["card"].item())
+            numbers = [arrays[name].tobytes() for name in group["arrays"]]
+        if any(told.get(name) != card.get(name) for name in ("network", "size", "steps", "seed")):
+            raise PageError(
+                f"{path.parent} was exported from other weights than {source}. Export it again: "
+                f"python3 course.py export --attribute {card['attribute']}"
+            )
+        with written_whole(shared) as temporary:
+            temporary.write_bytes(b"".join(numbers))
 
 
 def install(node: Node, folder: Path, what: str, report: Callable[[str], None] = print) -> None:

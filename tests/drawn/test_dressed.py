@@ -129,6 +129,17 @@ def test_a_dressed_item_wears_what_its_split_is_about(celeba, attribute, directi
         np.testing.assert_array_equal(shown, put_on_photo(split, item))
 
 
+def test_a_photo_may_be_dressed_several_times_each_otherwise(celeba):
+    split = open_split(celeba, "hat")
+    once = dressing.dress(split, "remove").items["train", "with"]
+    twice = dressing.dress(split, "remove", times=2).items["train", "with"]
+    dressed = [item for item in twice if isinstance(item, datasets.Dressed)]
+    photos = split.items["train", "without"]
+    assert [item.photo for item in dressed] == photos * 2
+    assert len({item.seed for item in dressed}) == len(dressed)
+    assert len(twice) - len(once) == len(photos)  # the real ones stand beside them once
+
+
 def test_to_add_each_photo_is_on_both_sides_and_the_truth_of_both_directions(celeba):
     split = dressing.dress(open_split(celeba, "hat"), "add")
     for without, with_, known, _ in pairing.pair_stream(split, 64, 4, tell_truth=True).take(4):

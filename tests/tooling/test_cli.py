@@ -24,6 +24,7 @@ from helpers import (
 from helpers.drawn import faces, worn
 from helpers.errors import TrainingError
 from helpers.profiles import ROOT
+from tooling import page
 
 SIZE = 32
 
@@ -393,6 +394,32 @@ def test_kinds_are_exported_with_their_pictures_at_256_px(kinds, tmp_path):
     export.export_generator(networks.in_style(network), folder, card)
     (entry,) = export.write_manifest(folder.parent)["models"]
     assert not entry.keys() & {"styles", "kinds", "pictures"}
+
+
+@pytest.mark.slow
+def test_numbers_that_git_keeps_once_are_filled_in_when_the_page_is_built(weights, tmp_path):
+    source = weights / "glasses-add.npz"
+    folder = tmp_path / "models" / "glasses-add"
+    generator, card = weight_files.load_network(source)
+    export.export_generator(generator, folder, card)
+    before = export.check_export(folder)
+    export.share_weights(folder, source)
+    assert export.check_export(folder) == before
+    assert {path.name for path in folder.glob("*.bin")} == {"weights.bin", "constants.bin"}
+    assert (folder / "constants.bin").stat().st_size < 1000
+    numbers = (folder / "weights.bin").read_bytes()
+    (folder / "weights.bin").unlink()
+    page.fill_in(folder.parent, weights)
+    assert (folder / "weights.bin").read_bytes() == numbers
+    # What is there stays, and of other weights none is made.
+    (folder / "weights.bin").write_bytes(b"mine")
+    page.fill_in(folder.parent, weights)
+    assert (folder / "weights.bin").read_bytes() == b"mine"
+    (folder / "weights.bin").unlink()
+    weight_files.save_generator(source, generator, card | {"steps": 123_456})
+    with pytest.raises(page.PageError, match="exported from other weights than .*glasses-add.npz"):
+        page.fill_in(folder.parent, weights)
+    assert not (folder / "weights.bin").exists()
 
 
 @pytest.mark.parametrize("attribute", worn.CHOICES)

@@ -225,6 +225,7 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 from pathlib import Path
 import numpy as np
 from helpers import classifier, detection, export, gauge, identity, weight_files
+from tooling import page
 named, files = set(), 0
 def hook(event, arguments):
     if event == "pickle.find_class":
@@ -238,6 +239,7 @@ for path in (root / "weights").rglob("*.npz"):
     else:
         (classifier.load if kind == "classifier" else weight_files.load_generator)(path)
     files += 1
+page.fill_in(root / "web" / "public" / "models", root / "weights")
 for path in (root / "web" / "public" / "models").glob("*/model.json"):
     export.check_export(path.parent)
     files += 1
