@@ -308,6 +308,12 @@ def _upsample(x, name: str):
     )(x)
 
 
+def _with_angles(style):
+    # The page gets numbers of 16 bits, and pi is exact enough only as the sum of two.
+    angle = 3.140625 * style + (np.pi - 3.140625) * style
+    return ops.concatenate([style, ops.sin(angle), ops.cos(angle)], axis=-1)
+
+
 def attention_generator(
     size: int = 128,
     width: int = 24,
@@ -352,7 +358,7 @@ def attention_generator(
         inputs = [image, style]
         # A colour is an angle: -1 and 1 are the same.
         angles = layers.Lambda(
-            lambda t: ops.concatenate([t, ops.sin(np.pi * t), ops.cos(np.pi * t)], axis=-1),
+            _with_angles,
             output_shape=(3 * styles,),
             name="angles",
             dtype="float32",
