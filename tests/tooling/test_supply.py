@@ -22,6 +22,7 @@ from packaging.version import Version
 import course
 from helpers import classifier, networks, weight_files
 from helpers.errors import CourseError
+from tooling import page
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -225,7 +226,6 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 from pathlib import Path
 import numpy as np
 from helpers import classifier, detection, export, gauge, identity, weight_files
-from tooling import page
 named, files = set(), 0
 def hook(event, arguments):
     if event == "pickle.find_class":
@@ -239,7 +239,6 @@ for path in (root / "weights").rglob("*.npz"):
     else:
         (classifier.load if kind == "classifier" else weight_files.load_generator)(path)
     files += 1
-page.fill_in(root / "web" / "public" / "models", root / "weights")
 for path in (root / "web" / "public" / "models").glob("*/model.json"):
     export.check_export(path.parent)
     files += 1
@@ -252,6 +251,7 @@ print(files, *sorted(named))
 @pytest.mark.slow
 def test_loading_every_model_names_no_code(tmp_path, tried):
     """Python itself reports each name that a pickle looks up."""
+    page.fill_in(ROOT / "web" / "public" / "models", ROOT / "weights")
     done = subprocess.run(
         [sys.executable, "-c", LOAD_ALL, str(ROOT)], cwd=tmp_path, capture_output=True, text=True
     )
