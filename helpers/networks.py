@@ -35,9 +35,8 @@ class InstanceNormalization(layers.Layer):
     Written out in four operations, because ``GroupNormalization`` exports to a long chain of
     Shape, Reshape and Tile, which runs 1.8 times slower in the browser.
 
-    Given a style, (batch, 2 * channels), it scales by that much more than by 1 and shifts by that
-    much more: conditional instance normalization. As all is in the gain and the offset, a style
-    costs no operation on whole maps.
+    Given a style, (batch, 2 * channels), it scales and shifts by that much more: conditional
+    instance normalization. All is in gain and offset, so it costs no operation on whole maps.
 
     On a processor, ``fused`` takes each image of a batch for a batch of its own, for which
     TensorFlow has one operation. With the paper's wide maps a step in bfloat16 then takes 1.5 times
@@ -309,6 +308,7 @@ def _upsample(x, name: str):
 
 
 def _with_angles(style):
+    # A colour is an angle: -1 and 1 are the same.
     # The page gets numbers of 16 bits, and pi is exact enough only as the sum of two.
     angle = 3.140625 * style + (np.pi - 3.140625) * style
     return ops.concatenate([style, ops.sin(angle), ops.cos(angle)], axis=-1)
@@ -356,12 +356,8 @@ def attention_generator(
         widths[3] -= width // 6
         style = keras.Input((styles,), name="style")
         inputs = [image, style]
-        # A colour is an angle: -1 and 1 are the same.
         angles = layers.Lambda(
-            _with_angles,
-            output_shape=(3 * styles,),
-            name="angles",
-            dtype="float32",
+            _with_angles, output_shape=(3 * styles,), name="angles", dtype="float32"
         )(style)
         code = layers.Dense(width, name="code", dtype="float32")(angles)
         code = LeakyReLU(name="code_leak", dtype="float32")(code)
