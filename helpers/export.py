@@ -9,6 +9,7 @@ import logging
 import sys
 import tempfile
 import types
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -131,13 +132,7 @@ def share_weights(folder: Path, weights: Path) -> None:
     """
     path = folder / "model.json"
     model = json.loads(path.read_text(encoding="utf-8"))
-    data = b"".join((folder / s).read_bytes() for g in model["weightsManifest"] for s in g["paths"])
-    entries, start = [], 0
-    for entry in (entry for group in model["weightsManifest"] for entry in group["weights"]):
-        dtype = np.dtype(entry.get("quantization", entry)["dtype"])
-        count = int(np.prod(entry["shape"], dtype=np.int64)) * dtype.itemsize
-        entries.append((entry, data[start : start + count]))
-        start += count
+    entries = list(_numbers(folder, model["weightsManifest"]))
     shared, names = [], []
     with np.load(weights) as arrays:
         for name in arrays.files:
@@ -234,21 +229,32 @@ def graph_output(folder: Path, image: np.ndarray, style=()) -> np.ndarray:
     return function(*(tf.constant(given[rank]) for rank in ranks)).numpy()
 
 
-def _read_weights(folder: Path, manifest: list[dict]) -> dict[str, np.ndarray]:
-    weights = {}
+def _numbers(folder: Path, manifest: list[dict]) -> Iterator[tuple[dict, bytes]]:
+    """Yield each entry of a manifest with its bytes in the shards."""
     for group in manifest:
         data = io.BytesIO(b"".join((folder / shard).read_bytes() for shard in group["paths"]))
         for entry in group["weights"]:
-            stored = entry.get("quantization", entry)["dtype"]
-            count = int(np.prod(entry["shape"], dtype=np.int64))
-            raw = np.frombuffer(data.read(count * np.dtype(stored).itemsize), stored)
-            if len(raw) != count:
+            length = int(np.prod(entry["shape"], dtype=np.int64)) * _stored(entry).itemsize
+            raw = data.read(length)
+            if len(raw) != length:
                 raise TrainingError(
                     f"The weights in {folder} are cut short. Export them again (python3 course.py "
                     "export --help)."
                 )
-            weights[entry["name"]] = raw.astype(entry["dtype"]).reshape(entry["shape"])
-    return weights
+            yield entry, raw
+
+
+def _stored(entry: dict) -> np.dtype:
+    return np.dtype(entry.get("quantization", entry)["dtype"])
+
+
+def _read_weights(folder: Path, manifest: list[dict]) -> dict[str, np.ndarray]:
+    return {
+        entry["name"]: np.frombuffer(raw, _stored(entry))
+        .astype(entry["dtype"])
+        .reshape(entry["shape"])
+        for entry, raw in _numbers(folder, manifest)
+    }
 
 
 def check_export(folder: Path) -> float:

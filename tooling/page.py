@@ -148,20 +148,22 @@ def fill_in(models: Path, weights: Path) -> None:
         model = json.loads(path.with_name("model.json").read_text(encoding="utf-8"))
         group = model["weightsManifest"][0]
         shared = path.with_name(group["paths"][0])
-        if "arrays" not in group or shared.is_file():
+        if "arrays" not in group:
             continue
         card = json.loads(path.read_text(encoding="utf-8"))
         source = weights / f"{card['attribute']}-{card['direction']}.npz"
         with explained(source), np.load(source) as arrays:
             told = json.loads(arrays["card"].item())
-            numbers = [arrays[name].tobytes() for name in group["arrays"]]
+            numbers = b"".join(arrays[name].tobytes() for name in group["arrays"])
         if any(told.get(name) != card.get(name) for name in ("network", "size", "steps", "seed")):
             raise PageError(
                 f"{path.parent} was exported from other weights than {source}. Export it again: "
                 f"python3 course.py export --attribute {card['attribute']}"
             )
-        with written_whole(shared) as temporary:
-            temporary.write_bytes(b"".join(numbers))
+        # Git leaves those of older weights lying there.
+        if not shared.is_file() or shared.read_bytes() != numbers:
+            with written_whole(shared) as temporary:
+                temporary.write_bytes(numbers)
 
 
 def install(node: Node, folder: Path, what: str, report: Callable[[str], None] = print) -> None:

@@ -411,10 +411,10 @@ def test_numbers_that_git_keeps_once_are_filled_in_when_the_page_is_built(weight
     (folder / "weights.bin").unlink()
     page.fill_in(folder.parent, weights)
     assert (folder / "weights.bin").read_bytes() == numbers
-    # What is there stays, and of other weights none is made.
-    (folder / "weights.bin").write_bytes(b"mine")
+    # What older weights left there is replaced, and of other weights none is made.
+    (folder / "weights.bin").write_bytes(bytes(len(numbers)))
     page.fill_in(folder.parent, weights)
-    assert (folder / "weights.bin").read_bytes() == b"mine"
+    assert (folder / "weights.bin").read_bytes() == numbers
     (folder / "weights.bin").unlink()
     weight_files.save_generator(source, generator, card | {"steps": 123_456})
     with pytest.raises(page.PageError, match="exported from other weights than .*glasses-add.npz"):
