@@ -59,6 +59,7 @@ class Dressed(NamedTuple):
     landmarks: tuple[float, ...]  # ten numbers, as `worn.landmarks` finds them
     seed: int | None = None  # of one of any kind; None: one that suits the face
     style: tuple[float, ...] = ()  # in which it suits
+    strength: float = 1.0  # 0 for nothing: somebody who is to be left as they are
 
 
 Item = Path | Drawn | Dressed
@@ -277,7 +278,8 @@ def _draw(item: Drawn | Dressed, size: int, headroom: float) -> np.ndarray:
         return faces.draw_face(item.seed, size, **{item.attribute: item.present})
     photo = read_image(item.photo, size, headroom=headroom)
     points = worn.landmarks.at_size(item.landmarks, size, headroom)
-    return worn.draw(photo, points, item.attribute, style=item.style, seed=item.seed).image
+    options = {"style": item.style, "seed": item.seed, "strength": item.strength}
+    return worn.draw(photo, points, item.attribute, **options).image
 
 
 def _drawn_folder(cache: Path, size: int, headroom: float) -> Path:

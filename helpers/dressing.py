@@ -12,6 +12,7 @@ from .drawn import worn
 from .errors import DataError
 
 WORN = {"hat": "hats", "glasses": "glasses"}  # what `dress` can draw
+LEFT_ALONE = 6  # to remove: one in so many wears nothing, and nothing is to be done
 
 
 def dress(split: Split, direction: str, cache: Path | None = None, times: int = 1) -> Split:
@@ -21,7 +22,8 @@ def dress(split: Split, direction: str, cache: Path | None = None, times: int = 
     ----------
     direction : {"add", "remove"}
         What is to be learned. To add, one that suits the face, in a style by chance, stands in for
-        all photos with; to remove, one of any kind stands beside them.
+        all photos with; to remove, one of any kind stands beside them, or, once in `LEFT_ALONE`
+        times, nothing: else a generator takes hair for a hat.
     cache : Path or None
         Where to keep the landmarks that are found.
     times : int
@@ -47,7 +49,7 @@ def dress(split: Split, direction: str, cache: Path | None = None, times: int = 
         photos = split.items[part, "without"]
         where = worn.landmarks.of_photos(photos, cache)
         dressed = [
-            Dressed(photo, attribute, where[photo], seed)
+            Dressed(photo, attribute, where[photo], seed, (), float(seed % LEFT_ALONE > 0))
             if any_kind
             else Dressed(photo, attribute, where[photo], None, worn.any_row(attribute, seed))
             for seed, photo in enumerate(photos * times)

@@ -151,6 +151,7 @@ def draw_on(
         "remove",
         cache,
     ).items[part, "with"]
+    dressed = [item._replace(strength=1.0) for item in dressed]  # nobody is left alone here
     order = np.random.default_rng([seed, 11]).permutation(len(dressed))[:count]
     chosen = [dressed[place] for place in order]
     if cache is not None:

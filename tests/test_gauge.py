@@ -231,6 +231,8 @@ def test_a_small_one_learns_that_more_is_more(tmp_path, monkeypatch):
 
     monkeypatch.setattr(worn.landmarks, "of_photos", usual)
     split = datasets.open_split(write_celeba(tmp_path / "celeba", 80), "glasses")
+    bare, drawn = gauge.draw_on(split, "train", None, 24)
+    assert (bare != drawn).any(axis=(1, 2, 3)).all()
     people = {"train": 24, "validation": 8}
     trained = gauge.train(split, people=people, steps=80, progress=False)
     told = trained.card["calibration"]

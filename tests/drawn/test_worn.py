@@ -13,6 +13,7 @@ from helpers.drawn.worn import (
     any_row,
     draw,
     dress,
+    hatkinds,
     landmarks,
     row,
     styles,
@@ -282,6 +283,16 @@ def test_any_style_is_what_suits_at_times_and_else_of_all_kinds():
     kinds = {styles.read_row("glasses", style).kind for style in rows}
     assert kinds == {"", *CHOICES["glasses"]}
     assert rows[7] == any_row("glasses", 7)
+
+
+def test_what_is_only_taken_off_comes_by_chance_and_is_no_style(photo, monkeypatch):
+    kinds = [styles._any_kind("hat", np.random.default_rng(seed)) for seed in range(200)]
+    assert 3 < sum(kind in hatkinds.OTHERS for kind in kinds) < 40
+    assert not {*hatkinds.OTHERS} & {*CHOICES["hat"]}
+    for other in hatkinds.OTHERS:
+        monkeypatch.setattr(styles, "_any_kind", lambda *_, kind=other: kind)
+        shown = draw(photo, STRAIGHT, "hat", seed=3).image
+        assert (shown != photo).any(axis=2).mean() > 0.05
 
 
 # --- any size, any place ----------------------------------------------------------------------

@@ -189,12 +189,25 @@ def test_losses_that_differ_are_an_error():
 def test_training_is_measured_without_pytorch(no_torch):
     result = train.measure(Settings(rounds=2, batch=1, size=32))
     assert result["ratio_to_pytorch"] is None and "pip install torch" in result["pytorch"]
-    names = {f"{n} {p}" for n in training.RECIPES for p in ("float32", "bfloat16")}
+    names = {f"{n} {p}" for n in training.RECIPES for p in train.fast_precisions()}
     assert set(result["seconds"]) == names
     for name in names:
         assert 0 < result["share_of_peak"][name] < 2
         assert result["seconds"][name]["rounds"] == 2
-    assert "paper bfloat16" in train.show(result)
+    assert "paper float32" in train.show(result)
+
+
+@pytest.mark.parametrize(
+    ("picked", "measured"),
+    [
+        ("float32", ["float32"]),
+        ("mixed_bfloat16", ["float32", "bfloat16"]),
+        ("mixed_float16", ["float32", "float16"]),
+    ],
+)
+def test_a_precision_that_the_machine_lacks_is_not_measured(picked, measured, monkeypatch):
+    monkeypatch.setattr(training, "pick_dtype", lambda: picked)
+    assert train.fast_precisions() == measured
 
 
 @pytest.mark.slow

@@ -43,7 +43,7 @@ def measure(settings: turns.Settings) -> dict:
     for gpu in gpus:
         with contextlib.suppress(RuntimeError):  # of a GPU that is in use already
             tf.config.experimental.set_memory_growth(gpu, True)  # so that PyTorch finds some
-    precisions = ("float32", "float16" if gpus else "bfloat16")
+    precisions = fast_precisions()
     images = np.random.default_rng(0).uniform(-1, 1, (2, batch, size, size, 3)).astype(np.float32)
     steps, operations, missing = {}, {}, None
     for precision in precisions:
@@ -72,6 +72,14 @@ def measure(settings: turns.Settings) -> dict:
         return result | {"ratio_to_pytorch": None, "pytorch": missing}
     ratios = {precision: _ratio_to_pytorch(samples, precision) for precision in precisions}
     return result | {"losses_apart": apart, "ratio_to_pytorch": ratios}
+
+
+def fast_precisions() -> list[str]:
+    """Return float32, and what this machine is faster in, if there is such.
+
+    A processor that does not multiply bfloat16 takes minutes for a step in it.
+    """
+    return [p for p, name in PRECISIONS.items() if name in ("float32", training.pick_dtype())]
 
 
 def step_operations(models: training.Models, recipe: training.Recipe, batch: int) -> float:

@@ -213,7 +213,7 @@ def paint_cloth(cloth: Cloth, u: np.ndarray, v: np.ndarray, part: np.ndarray, ki
     for piece, colour in ((BRIM, cloth.brim), (UNDER, cloth.brim), (BAND, cloth.other)):
         out[part == piece] = colour
     out[part == LINING] = np.minimum(body, 0.15) * 0.5
-    out[part == EXTRA] = cloth.other if kind == "beanie" else cloth.brim
+    out[part == EXTRA] = cloth.other if kind in ("beanie", "peaked cap") else cloth.brim
     weave = _look_up(cloth.weave, u, v)
     if kind in ("cap", "backward cap"):  # six panels with seams
         seam = np.abs(((u / 88 / (np.pi / 3)) + 0.5) % 1 - 0.5) * 92

@@ -11,6 +11,7 @@ import numpy as np
 from .hatmesh import (
     ANGLES,
     BAND,
+    BRIM,
     CROWN,
     EXTRA,
     SKULL,
@@ -285,6 +286,22 @@ def fur_hat(fit: Fit, bold: float, r: np.ndarray) -> Hat:
     return Hat(lathe(fit, np.array(profile), bend), np.full(ANGLES, 18.0), 6.0)
 
 
+def peaked_cap(fit: Fit, bold: float, r: np.ndarray) -> Hat:
+    wide = 1.2 + 0.1 * bold + 0.08 * r[0]
+    profile = [[1, 0], [1, 34], [wide, 60], [wide + 0.02, 66], [wide - 0.05, 74], [0.6, 82], [0, 84]]
+    rise = 14 + 30 * r[1]
+
+    def bend(x, h, z, angle, t):
+        free = np.clip((t - 0.2) / 0.3, 0, 1)
+        folds = 1 + 0.004 * free * _folds(angle, t, r[3:], 2.0)
+        return x * folds, h + rise * free * (_front(angle) - 0.3 * np.maximum(np.sin(angle), 0)), z
+
+    crown = lathe(fit, np.array(profile), bend, rows=26)
+    visor, reach = bill(fit, 44 + 10 * r[2], 0.5 + 0.3 * r[6], 14)
+    badge = ball((0, 18 + 26 * r[7], -(SKULL[1] + fit.pad + 4)), 9 + 9 * r[8], EXTRA)
+    return Hat(join([crown, visor, band(fit, 0, 34, 1.4, part=BRIM), badge]), reach, 24.0)
+
+
 def scarf(fit: Fit, bold: float, r: np.ndarray) -> Hat:
     def bend(x, h, z, angle, t):
         wide = 1 + 0.012 * _folds(angle, t, r[2:], 1.0)
@@ -309,4 +326,6 @@ KINDS = {
     "fur hat": Kind(fur_hat, Fit(4, -49, 0.2), ("fur",)),
     "scarf": Kind(scarf, Fit(2, -55, 0.32), ("print", "plain")),
 }
-__all__ = ["CROWN", "KINDS", "Kind"]
+# What is only ever taken off: no generator that puts hats on has a style for these.
+OTHERS = {"peaked cap": Kind(peaked_cap, Fit(4, -50, 0.12), ("twill", "plain", "felt"))}
+__all__ = ["CROWN", "KINDS", "OTHERS", "Kind"]

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from .cloth import Cloth, paint_cloth
-from .hatkinds import KINDS
+from .hatkinds import KINDS, OTHERS
 from .hatmesh import ANGLES, BRIM, LINING, SKULL, UNDER, Fit, Hat, placement
 from .matte import find_matte, person
 from .mesh import Mesh
@@ -23,7 +23,7 @@ class Worn(NamedTuple):
     Attributes
     ----------
     kind : str
-        One of `KINDS`.
+        One of `KINDS` or `OTHERS`.
     fit : Fit
     bold : float
         In [-1, 1].
@@ -45,7 +45,7 @@ def put_on(scene: Scene, hat: Worn, strength: float = 1.0, seed: int = 0):
     """Return the photo with a hat on, uint8 (h, w, 3), and what was changed, float32 (h, w)."""
     matte = find_matte(scene)
     hat = hat._replace(fit=hat.fit._replace(pad=hat.fit.pad + UNDER_HAT * matte.thick))
-    built = KINDS[hat.kind].build(hat.fit, hat.bold, hat.chance)
+    built = (KINDS | OTHERS)[hat.kind].build(hat.fit, hat.bold, hat.chance)
     rotation, origin = placement(hat.fit)
     points = (built.mesh.points @ rotation.T + origin).astype(np.float32)
     normals = (built.mesh.normals @ rotation.T).astype(np.float32)

@@ -12,7 +12,7 @@ import numpy as np
 
 from . import glasses, hats, palette
 from .frames import Cut
-from .hatkinds import KINDS
+from .hatkinds import KINDS, OTHERS
 from .hatmesh import Fit
 from .lenses import Lens
 from .light import LUMINANCE
@@ -39,6 +39,7 @@ OFTEN = {
         "beret": 6, "cloche": 3, "cowboy": 4, "top hat": 3, "flat cap": 8, "fur hat": 4, "scarf": 7,
     },
 }  # fmt: skip
+OFTEN_OTHERS = {"glasses": {}, "hat": {"peaked cap": 7}}
 # What suits, by how light the hair is (rows) and how light the clothes are (columns).
 SUITS = {
     "glasses": (
@@ -190,7 +191,7 @@ def suiting_hat(scene: Scene, style: Style) -> hats.Worn:
 
 
 def _any_kind(attribute: str, rng) -> str:
-    kinds, often = zip(*OFTEN[attribute].items(), strict=True)
+    kinds, often = zip(*(OFTEN[attribute] | OFTEN_OTHERS[attribute]).items(), strict=True)
     return str(rng.choice(kinds, p=np.array(often) / sum(often)))
 
 
@@ -267,7 +268,7 @@ def _any_lens(rng, outline) -> Lens:
 def any_hat(scene: Scene, rng) -> hats.Worn:
     """Return a hat of any kind."""
     kind = _any_kind("hat", rng)
-    made = KINDS[kind]
+    made = (KINDS | OTHERS)[kind]
     fit = Fit(
         made.fit.pad + float(rng.uniform(-3, 5)),
         made.fit.front + float(rng.normal(0, 7)),
@@ -304,6 +305,9 @@ def _any_cloth(rng, kind: str, weave: str):
         cloth = cloth._replace(other=_any_colour(rng, 0.3))
     if kind in ("cap", "bucket", "flat cap") and rng.random() < 0.3:
         cloth = cloth._replace(brim=_any_colour(rng, 0.4))
+    if kind == "peaked cap":
+        badge = palette.linear(*rng.uniform(120, 250, 3))
+        cloth = cloth._replace(brim=_any_colour(rng, 0.8), other=badge)
     often = {"cap": 0.25, "scarf": 0.7, "flat cap": 0.4, "beanie": 0.2, "bucket": 0.2}.get(
         kind, 0.04
     )
