@@ -288,7 +288,15 @@ def fur_hat(fit: Fit, bold: float, r: np.ndarray) -> Hat:
 
 def peaked_cap(fit: Fit, bold: float, r: np.ndarray) -> Hat:
     wide = 1.2 + 0.1 * bold + 0.08 * r[0]
-    profile = [[1, 0], [1, 34], [wide, 60], [wide + 0.02, 66], [wide - 0.05, 74], [0.6, 82], [0, 84]]
+    profile = [
+        [1, 0],
+        [1, 34],
+        [wide, 60],
+        [wide + 0.02, 66],
+        [wide - 0.05, 74],
+        [0.6, 82],
+        [0, 84],
+    ]
     rise = 14 + 30 * r[1]
 
     def bend(x, h, z, angle, t):
