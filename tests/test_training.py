@@ -523,6 +523,29 @@ def test_damaged_weights_are_named(damage, tmp_path):
         weight_files.load_generator(path)
 
 
+def test_packed_weights_are_rounded_channel_by_channel_and_load_as_before(tmp_path):
+    path = tmp_path / "glasses-add.npz"
+    generator = networks.attention_generator(SIZE, 16)
+    card = {"size": SIZE, "width": 16, "network": "attention", "direction": "add"}
+    weight_files.save_generator(path, generator, card)
+    large = path.stat().st_size
+    weight_files.pack(path)
+    assert path.stat().st_size < 0.7 * large
+    loaded, told = weight_files.load_generator(path)
+    assert told == card | {"bits": 8}
+    for before, after in zip(generator.get_weights(), loaded.get_weights(), strict=True):
+        if before.ndim < 2:
+            np.testing.assert_array_equal(after, before.astype(np.float16))
+            continue
+        for channel in range(before.shape[-1]):
+            was, now = before[..., channel], after[..., channel]
+            assert len(np.unique(now)) <= 257
+            assert np.abs(now - was).max() <= np.abs(was).max() / 120
+    assert any(
+        (b != a).any() for b, a in zip(generator.get_weights(), loaded.get_weights(), strict=True)
+    )
+
+
 def test_weights_files_hold_no_pickle(tmp_path):
     path = tmp_path / "w.npz"
     weight_files.save_generator(path, networks.attention_generator(SIZE, 4), {"size": SIZE})

@@ -8,12 +8,13 @@ from scipy.ndimage import gaussian_filter
 from .cloth import Cloth, paint_cloth
 from .hatkinds import KINDS, OTHERS
 from .hatmesh import ANGLES, BRIM, LINING, SKULL, UNDER, Fit, Hat, placement
-from .matte import find_matte, person
+from .matte import RAYS, Matte, find_matte, person
 from .mesh import Mesh
 from .raster import rasterise, window_around
 from .scene import Layer, Scene, _head_depth, blur, finish
 
 UNDER_HAT = 0.85  # what share of the hair's thickness a hat goes around
+CLEAR, HIGHER = 3.0, 1.6  # mm between hair and crown; how many times as high a crown may get
 ROUND = 1.5  # cloth is a little darker at its sides than skin is
 
 
@@ -47,6 +48,7 @@ def put_on(scene: Scene, hat: Worn, strength: float = 1.0, seed: int = 0):
     hat = hat._replace(fit=hat.fit._replace(pad=hat.fit.pad + UNDER_HAT * matte.thick))
     built = (KINDS | OTHERS)[hat.kind].build(hat.fit, hat.bold, hat.chance)
     rotation, origin = placement(hat.fit)
+    built = built._replace(mesh=_over_the_hair(scene, matte, built.mesh, rotation, origin))
     points = (built.mesh.points @ rotation.T + origin).astype(np.float32)
     normals = (built.mesh.normals @ rotation.T).astype(np.float32)
     mesh = built.mesh._replace(points=points, normals=normals)
@@ -59,6 +61,19 @@ def put_on(scene: Scene, hat: Worn, strength: float = 1.0, seed: int = 0):
         mask = np.maximum(mask, layer.spread(scene.shape))
         layer.over(worn)
     return finish(scene, worn, mask, strength, seed)
+
+
+def _over_the_hair(scene: Scene, matte: Matte, mesh: Mesh, rotation, origin) -> Mesh:
+    """Return a hat whose crown is so high that the hair on top of the head is in it."""
+    seen = scene.pose.project(mesh.points @ rotation.T + origin)[:, 1]
+    opening = scene.pose.project(origin[None])[0, 1]
+    up = 3 * RAYS // 4
+    hair = matte.middle[1] - matte.scale * (np.median(matte.ends[up - 5 : up + 6]) + CLEAR)
+    stretch = np.clip((opening - hair) / max(opening - seen.min(), 1.0), 1, HIGHER)
+    points = mesh.points.copy()
+    above = (points[:, 1] < 0) & ~np.isin(mesh.more[:, 2], (BRIM, UNDER))
+    points[above, 1] *= stretch
+    return mesh._replace(points=points)
 
 
 def _cast_shadow(scene: Scene, worn, mask, inside, hat: Hat, rotation, origin, fit: Fit) -> None:
