@@ -27,7 +27,7 @@ from .drawn.worn import any_row
 from .errors import DataError, TrainingError, counted
 from .files import write_text, written_whole
 from .judges import Judge, find_judges, load_inception, look_closely, was_seen
-from .passes import Generator, Ways, run_direction
+from .passes import Generator, Ways, run_direction, unasked
 from .profiles import CACHE
 from .reports import Gallery
 from .summary import Pass, by_group, summarize
@@ -165,6 +165,7 @@ def _look_closely(ways, generators, items, passes, kept, out, seed, progress) ->
     )
     left = gauge.what_is_left(kept, ways.split, out, ways.cache, progress=progress)
     entries["remove"] |= left.entries
+    entries["remove"] |= unasked(ways, generators[1], items["without"], progress)
     options = {"headroom": ways.headroom, "seed": seed, "progress": progress}
     for direction, generator in zip(DIRECTIONS, generators, strict=True):
         chosen = items[reports.SOURCE_SIDE[direction]]

@@ -16,9 +16,10 @@ from . import datasets, identity, metrics, pairing, pixels, reports, sheets, tel
 from .datasets import DRAWN, Item, Split
 from .judges import Judge, judge_images
 from .reports import Gallery
-from .summary import Pass
+from .summary import Pass, entry
 
 BATCH = 16
+ASKED, SEEN = 200, 3  # photos that nothing should be done to; grey levels, in the mean
 Generator = Callable[[np.ndarray], np.ndarray]
 
 
@@ -140,6 +141,30 @@ def run_direction(
         {d: gathered[f"{d}/after"] for d in describers if joined},
         {d: (gathered[f"{d}/p_before"], gathered[f"{d}/p_after"]) for d in describers if joined},
     )
+
+
+def unasked(ways: Ways, generator: Generator, items: list[Item], progress: bool = True) -> dict:
+    """Return what is done to photos that already are as the edit would make them.
+
+    Returns
+    -------
+    dict
+        ``unasked``, the mean change of a face crop, of 255, and ``unasked_seen``, the share of up
+        to `ASKED` photos that change by more than `SEEN`.
+    """
+    places = np.linspace(0, len(items) - 1, min(len(items), ASKED)).astype(int)
+    chosen, changes = [items[place] for place in places], []
+    face = (slice(None), *pixels.face_part(ways.size, ways.headroom))
+    with tqdm(total=len(chosen), desc="leaving alone", disable=not progress) as bar:
+        for some, before in batches(ways.split, chosen, ways.size, ways.cache, ways.headroom):
+            apart = apply(generator, before)[face].astype(np.int16) - before[face]
+            changes.append(np.abs(apart).mean(axis=(1, 2, 3)))
+            bar.update(len(some))
+    change = np.concatenate(changes)
+    return {
+        "unasked": entry(metrics.bootstrap(change)),
+        "unasked_seen": entry(metrics.share(change > SEEN)),
+    }
 
 
 def _measure_batch(ways, direction, items, before, after, row, features) -> list[np.ndarray]:

@@ -84,6 +84,8 @@ QUESTIONS = [
     ("score", "", "Inception Score, {}", ".3f"),
     ("left", "How much of it is left?", "mean, by what learned on drawn ones", ".1%"),
     ("left_tenth", "", "more than a tenth", ".1%"),
+    ("unasked", "Are those without left alone?", "mean change of their photos, of 255", ".2f"),
+    ("unasked_seen", "", "changed by more than 3", ".1%"),
     ("told_from_real", "Can it be told from a photo?", "AUC of a fresh classifier; 0.5: no", ".3f"),
     ("found", "What does the user get?", "face found on the photo at {}", ".1%"),
     ("recut", "", "at {}: change from the crop's edit in the region, of 255", ".2f"),

@@ -653,8 +653,9 @@ def test_evaluate_command(folders, weights, tmp_path, monkeypatch):
     assert "flipped" in result.output
     report = json.loads((out / "report.json").read_text())
     assert report["weights"]["add"]["network"] == "attention"
-    for measures in report["directions"].values():
+    for direction, measures in report["directions"].items():
         assert 0 <= measures["told_from_real"]["value"] <= 1
+        assert ("unasked" in measures) == (direction == "remove")
         assert measures["told_from_real"]["n"] == 28 and measures["found/4x"]["n"] == 2
     assert "left" not in report["directions"]["add"]
     left = report["directions"]["remove"]["left"]
@@ -720,3 +721,26 @@ def test_inception_features_have_the_right_shapes():
     assert probabilities.sum(axis=1) == pytest.approx(1, abs=1e-4)
     with pytest.raises(Exception, match="can't be had"):
         judges.load_inception("no/such/file.h5")
+
+
+def test_what_is_done_to_photos_that_are_to_be_left_alone_by_hand(monkeypatch):
+    """One photo gets 10 levels everywhere, above the face 100 more, which don't count."""
+    size, above = 16, 4
+    ways = passes.Ways(None, size, above / size, [])
+
+    def batches(split, items, *rest):
+        yield items, np.full((len(items), size, size, 3), 100, np.uint8)
+
+    def brightens_every_second(images):
+        residual = np.zeros_like(images)
+        residual[::2] = 10 / 127.5
+        residual[::2, :above] += 100 / 127.5
+        return residual
+
+    monkeypatch.setattr(passes, "batches", batches)
+    found = passes.unasked(ways, brightens_every_second, list(range(8)), progress=False)
+    assert found["unasked"]["value"] == pytest.approx(5, abs=0.01)
+    assert found["unasked_seen"]["value"] == 0.5 and found["unasked_seen"]["n"] == 8
+    monkeypatch.setattr(passes, "ASKED", 3)
+    found = passes.unasked(ways, brightens_every_second, list(range(8)), progress=False)
+    assert found["unasked"]["n"] == 3
