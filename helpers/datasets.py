@@ -277,6 +277,8 @@ def _draw(item: Drawn | Dressed, size: int, headroom: float) -> np.ndarray:
     if isinstance(item, Drawn):
         return faces.draw_face(item.seed, size, **{item.attribute: item.present})
     photo = read_image(item.photo, size, headroom=headroom)
+    if not item.strength:
+        return photo
     points = worn.landmarks.at_size(item.landmarks, size, headroom)
     options = {"style": item.style, "seed": item.seed, "strength": item.strength}
     return worn.draw(photo, points, item.attribute, **options).image

@@ -49,7 +49,7 @@ def dress(split: Split, direction: str, cache: Path | None = None, times: int = 
         photos = split.items[part, "without"]
         where = worn.landmarks.of_photos(photos, cache)
         dressed = [
-            Dressed(photo, attribute, where[photo], seed, (), float(seed % LEFT_ALONE > 0))
+            Dressed(photo, attribute, where[photo], seed, (), _strength(seed, len(photos)))
             if any_kind
             else Dressed(photo, attribute, where[photo], None, worn.any_row(attribute, seed))
             for seed, photo in enumerate(photos * times)
@@ -58,3 +58,12 @@ def dress(split: Split, direction: str, cache: Path | None = None, times: int = 
         items[part, "with"] = dressed + (split.items[part, "with"] if any_kind else [])
     drawn_on = f"{WORN[attribute]} of any kind" if any_kind else f"{WORN[attribute]} that suit"
     return replace(split, items=items, drawn_on=drawn_on)
+
+
+def _strength(seed: int, photos: int) -> float:
+    """Return 0 for one in `LEFT_ALONE`; of several times that a photo is dressed, for one at most.
+
+    The discriminator is not told: to it one in twelve photos with wears nothing.
+    """
+    time, place = divmod(seed, photos)
+    return float((place + time) % LEFT_ALONE > 0)

@@ -84,8 +84,9 @@ def measure(
     faces : bool
         Whether to measure identity with dlib, if it is installed.
     closely : bool
-        Whether to try to tell the edits from real photos, to ask what is left of what was removed,
-        and to follow some through the whole path of `invert`; see `telling`, `gauge`, `whole_path`.
+        Whether to try to tell the edits from real photos, to ask what is left of what was removed
+        and what is done to those without, and to follow some through the whole path of `invert`;
+        see `telling`, `gauge`, `passes.unasked`, `whole_path`.
 
     Raises
     ------
@@ -157,7 +158,7 @@ class Closer(NamedTuple):
 
 
 def _look_closely(ways, generators, items, passes, kept, out, seed, progress) -> Closer:
-    """Tell edits from real photos, ask what is left, and follow some through the whole path."""
+    """Tell edits from real photos, ask what is left and what was not asked for, go all the way."""
     traits = {d: passes[d].rows.get("traits") for d in DIRECTIONS}
     judge, side = ways.judges[0], ways.size - round(ways.size * ways.headroom)
     entries, told = telling.told_from_real(

@@ -19,7 +19,7 @@ from .reports import Gallery
 from .summary import Pass, entry
 
 BATCH = 16
-ASKED, SEEN = 200, 3  # photos that nothing should be done to; grey levels, in the mean
+ASKED, SEEN = 200, 3  # photos that nothing should be done to; mean grey levels, to be seen
 Generator = Callable[[np.ndarray], np.ndarray]
 
 
@@ -149,16 +149,19 @@ def unasked(ways: Ways, generator: Generator, items: list[Item], progress: bool 
     Returns
     -------
     dict
-        ``unasked``, the mean change of a face crop, of 255, and ``unasked_seen``, the share of up
-        to `ASKED` photos that change by more than `SEEN`.
+        ``unasked``, the mean change of a face crop's region, of 255, and ``unasked_seen``, the
+        share of up to `ASKED` photos that change there by more than `SEEN`.
     """
     places = np.linspace(0, len(items) - 1, min(len(items), ASKED)).astype(int)
     chosen, changes = [items[place] for place in places], []
     face = (slice(None), *pixels.face_part(ways.size, ways.headroom))
+    side = ways.size - round(ways.size * ways.headroom)
+    region = metrics.region_mask(ways.split.attribute, side)
+    region = np.ones((side, side)) if region is None else region
     with tqdm(total=len(chosen), desc="leaving alone", disable=not progress) as bar:
         for some, before in batches(ways.split, chosen, ways.size, ways.cache, ways.headroom):
             apart = apply(generator, before)[face].astype(np.int16) - before[face]
-            changes.append(np.abs(apart).mean(axis=(1, 2, 3)))
+            changes.append((np.abs(apart).mean(axis=3) * region).sum(axis=(1, 2)) / region.sum())
             bar.update(len(some))
     change = np.concatenate(changes)
     return {

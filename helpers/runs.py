@@ -254,7 +254,7 @@ class Run:
 
 
 def card_of(run: Run, direction: str) -> dict:
-    """Return what a weights file says about itrun."""
+    """Return what a weights file says about its run."""
     styles, kinds = run.settings.styles(), run.settings.kinds()
     drawn_on = f", with drawn {run.split.drawn_on}" if run.split.drawn_on else ""
     return {

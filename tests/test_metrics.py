@@ -1,6 +1,7 @@
 """Each measure moves the right way for a planted fault, and says "nothing" of a zero edit."""
 
 import json
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -726,7 +727,7 @@ def test_inception_features_have_the_right_shapes():
 def test_what_is_done_to_photos_that_are_to_be_left_alone_by_hand(monkeypatch):
     """One photo gets 10 levels everywhere, above the face 100 more, which don't count."""
     size, above = 16, 4
-    ways = passes.Ways(None, size, above / size, [])
+    ways = passes.Ways(SimpleNamespace(attribute="Young"), size, above / size, [])
 
     def batches(split, items, *rest):
         yield items, np.full((len(items), size, size, 3), 100, np.uint8)
@@ -744,3 +745,17 @@ def test_what_is_done_to_photos_that_are_to_be_left_alone_by_hand(monkeypatch):
     monkeypatch.setattr(passes, "ASKED", 3)
     found = passes.unasked(ways, brightens_every_second, list(range(8)), progress=False)
     assert found["unasked"]["n"] == 3
+
+
+def test_what_is_not_asked_for_counts_where_the_attribute_shows(monkeypatch):
+    """Glasses are on a small part of the face: it alone is asked about."""
+    region = metrics.region_mask("Eyeglasses", SIZE)
+    ways = passes.Ways(SimpleNamespace(attribute="Eyeglasses"), SIZE, 0.0, [])
+    grey = np.full((2, SIZE, SIZE, 3), 100, np.uint8)
+    monkeypatch.setattr(passes, "batches", lambda *_: [([0, 1], grey)])
+
+    def draws(images):
+        return np.stack([region, 1 - region])[..., None] * np.float32([1, 1, 1]) * 20 / 127.5
+
+    found = passes.unasked(ways, draws, [0, 1], progress=False)["unasked"]
+    assert 9 < found["value"] < 12  # 20 levels within, nothing outside but on the border

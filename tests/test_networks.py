@@ -241,7 +241,7 @@ def test_the_discriminator_sees_what_the_means_of_patches_hide():
     assert discriminator.count_params() > networks.attention_discriminator(128, 8).count_params()
 
 
-def test_patches_cost_little_more():
+def test_patches_cost_less_than_half_as_much_again():
     small, large = (networks.attention_generator(size) for size in (128, 256))
     counts = [networks.multiply_accumulates(model) for model in (small, large)]
     assert counts[1] < 1.25 * counts[0]

@@ -186,8 +186,8 @@ def train(
         Direction | None,
         typer.Option(
             help="Draw hats or glasses on the photos without, so that the true edit is known. add: "
-            "what suits each face, instead of the photos with. remove: any kind, beside them. Only "
-            "that direction learns. \\[default: draw nothing]",
+            "what suits each face, instead of the photos with. remove: any kind, or none, beside "
+            "them. Only that direction learns. \\[default: draw nothing]",
         ),
     ] = None,
     dressings: Annotated[

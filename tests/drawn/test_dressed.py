@@ -140,6 +140,8 @@ def test_a_photo_may_be_dressed_several_times_each_otherwise(celeba):
     assert [item.photo for item in dressed] == photos * 2
     assert len({item.seed for item in dressed}) == len(dressed)
     assert len(twice) - len(once) == len(photos)  # the real ones stand beside them once
+    alone = [item.photo for item in dressed if not item.strength]
+    assert len(alone) == len({*alone}) >= 2  # nobody is left alone twice
 
 
 def test_to_add_each_photo_is_on_both_sides_and_the_truth_of_both_directions(celeba):

@@ -14,6 +14,8 @@ from helpers.drawn.worn import (
     draw,
     dress,
     hatkinds,
+    hatmesh,
+    hats,
     landmarks,
     row,
     styles,
@@ -22,6 +24,7 @@ from helpers.drawn.worn.frames import Cut, build_frame
 from helpers.drawn.worn.glasses import Glasses, put_on
 from helpers.drawn.worn.head import EAR
 from helpers.drawn.worn.lenses import Lens
+from helpers.drawn.worn.matte import find_matte
 from helpers.drawn.worn.outlines import OUTLINES
 from helpers.drawn.worn.paint import Paint, shade, surface
 from helpers.drawn.worn.pose import MEAN_FACE, Pose, fit_pose, rotations
@@ -283,6 +286,31 @@ def test_any_style_is_what_suits_at_times_and_else_of_all_kinds():
     kinds = {styles.read_row("glasses", style).kind for style in rows}
     assert kinds == {"", *CHOICES["glasses"]}
     assert rows[7] == any_row("glasses", 7)
+
+
+def test_a_crown_is_as_high_as_the_hair_and_no_higher_than_it_may():
+    scene = see(faces.draw_face(3, SIZE, glasses=False, hat=False), STRAIGHT)
+    matte = find_matte(scene)
+    fit = hatkinds.KINDS["beanie"].fit
+    mesh = hatkinds.beanie(fit, 0.0, np.array([0.5] * 8 + [0.1])).mesh  # with a bobble
+    part = mesh.more[:, 2]
+    rotation, origin = hatmesh.placement(fit)
+
+    def higher(ends):
+        found = hats._over_the_hair(scene, matte._replace(ends=ends), mesh, rotation, origin)
+        seen = scene.pose.project(found.points @ rotation.T + origin)[:, 1]
+        return found.points, seen[part == hatmesh.CROWN].min()
+
+    points, top = higher(matte.ends * 0)
+    np.testing.assert_array_equal(points, mesh.points)
+    hair = matte.middle[1] - matte.scale * (edge := (matte.middle[1] - top) / matte.scale + 15)
+    raised, now = higher(np.full_like(matte.ends, edge))
+    assert now < hair < top
+    ball = part == hatmesh.EXTRA
+    assert np.ptp(raised[ball, 1]) == pytest.approx(np.ptp(points[ball, 1]))  # still round
+    assert raised[ball, 1].mean() < points[ball, 1].mean() - 5
+    farthest, _ = higher(np.full_like(matte.ends, 500.0))
+    assert farthest[:, 1].min() >= hats.HIGHER * points[:, 1].min()
 
 
 def test_what_is_only_taken_off_comes_by_chance_and_is_no_style(photo, monkeypatch):

@@ -210,7 +210,8 @@ def paint_cloth(cloth: Cloth, u: np.ndarray, v: np.ndarray, part: np.ndarray, ki
     if cloth.emblem:
         where = _emblem(cloth.emblem, u, v) * (part == CROWN)
         out += where[:, None] * (np.asarray(cloth.other, np.float32) - out)
-    for piece, colour in ((BRIM, cloth.brim), (UNDER, cloth.brim), (BAND, cloth.other)):
+    band = cloth.brim if kind == "peaked cap" else cloth.other
+    for piece, colour in ((BRIM, cloth.brim), (UNDER, cloth.brim), (BAND, band)):
         out[part == piece] = colour
     out[part == LINING] = np.minimum(body, 0.15) * 0.5
     out[part == EXTRA] = cloth.other if kind in ("beanie", "peaked cap") else cloth.brim

@@ -11,7 +11,6 @@ import numpy as np
 from .hatmesh import (
     ANGLES,
     BAND,
-    BRIM,
     CROWN,
     EXTRA,
     SKULL,
@@ -307,7 +306,7 @@ def peaked_cap(fit: Fit, bold: float, r: np.ndarray) -> Hat:
     crown = lathe(fit, np.array(profile), bend, rows=26)
     visor, reach = bill(fit, 44 + 10 * r[2], 0.5 + 0.3 * r[6], 14)
     badge = ball((0, 18 + 26 * r[7], -(SKULL[1] + fit.pad + 4)), 9 + 9 * r[8], EXTRA)
-    return Hat(join([crown, visor, band(fit, 0, 34, 1.4, part=BRIM), badge]), reach, 24.0)
+    return Hat(join([crown, visor, band(fit, 0, 34, 1.4), badge]), reach, 24.0)
 
 
 def scarf(fit: Fit, bold: float, r: np.ndarray) -> Hat:

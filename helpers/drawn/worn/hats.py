@@ -1,4 +1,4 @@
-"""Hats on a photo: shadow, and the hat itself, as wide as the hair."""
+"""Hats on a photo: shadow, and the hat itself, as wide and as high as the hair."""
 
 from typing import NamedTuple
 
@@ -7,14 +7,14 @@ from scipy.ndimage import gaussian_filter
 
 from .cloth import Cloth, paint_cloth
 from .hatkinds import KINDS, OTHERS
-from .hatmesh import ANGLES, BRIM, LINING, SKULL, UNDER, Fit, Hat, placement
+from .hatmesh import ANGLES, BAND, BRIM, CROWN, EXTRA, LINING, SKULL, UNDER, Fit, Hat, placement
 from .matte import RAYS, Matte, find_matte, person
 from .mesh import Mesh
 from .raster import rasterise, window_around
 from .scene import Layer, Scene, _head_depth, blur, finish
 
 UNDER_HAT = 0.85  # what share of the hair's thickness a hat goes around
-CLEAR, HIGHER = 3.0, 1.6  # mm between hair and crown; how many times as high a crown may get
+CLEAR, HIGHER = 6.0, 1.6  # mm between hair and crown; how many times as high a crown may get
 ROUND = 1.5  # cloth is a little darker at its sides than skin is
 
 
@@ -65,15 +65,20 @@ def put_on(scene: Scene, hat: Worn, strength: float = 1.0, seed: int = 0):
 
 def _over_the_hair(scene: Scene, matte: Matte, mesh: Mesh, rotation, origin) -> Mesh:
     """Return a hat whose crown is so high that the hair on top of the head is in it."""
+    part, up = mesh.more[:, 2], 3 * RAYS // 4
     seen = scene.pose.project(mesh.points @ rotation.T + origin)[:, 1]
     opening = scene.pose.project(origin[None])[0, 1]
-    up = 3 * RAYS // 4
     hair = matte.middle[1] - matte.scale * (np.median(matte.ends[up - 5 : up + 6]) + CLEAR)
-    stretch = np.clip((opening - hair) / max(opening - seen.min(), 1.0), 1, HIGHER)
-    points = mesh.points.copy()
-    above = (points[:, 1] < 0) & ~np.isin(mesh.more[:, 2], (BRIM, UNDER))
+    top = seen[part == CROWN].min()
+    stretch = float(np.clip((opening - hair) / max(opening - top, 1.0), 1, HIGHER))
+    points, normals = mesh.points.copy(), mesh.normals.copy()
+    above = (points[:, 1] < 0) & np.isin(part, (CROWN, BAND, LINING))
     points[above, 1] *= stretch
-    return mesh._replace(points=points)
+    normals[above, 1] /= stretch
+    normals[above] /= np.maximum(np.linalg.norm(normals[above], axis=1, keepdims=True), 1e-9)
+    if (more := part == EXTRA).any():  # a button or a badge goes up too, as round as it was
+        points[more, 1] += (stretch - 1) * points[more, 1].mean()
+    return mesh._replace(points=points, normals=normals)
 
 
 def _cast_shadow(scene: Scene, worn, mask, inside, hat: Hat, rotation, origin, fit: Fit) -> None:
