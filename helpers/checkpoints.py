@@ -86,7 +86,8 @@ class Checkpoints:
         if checkpoints:
             raise TrainingError(
                 f"No checkpoint in {self.folder} can be read. Put them back, or choose another "
-                "--out to start anew."
+                "--out to start anew; the weights of an older version of the course go further "
+                f"with --start {self.folder / 'weights'}."
             )
 
     def _check_origin(self, path: str) -> None:
@@ -156,7 +157,9 @@ def begin_with(folder: Path, trainer: Trainer) -> None:
         except (ValueError, AssertionError) as error:
             raise TrainingError(
                 f"The networks in {path} are others than those asked for here "
-                f"({trainer.settings.network}, {trainer.settings.size} px): {first_line(error)}."
+                f"({trainer.settings.network}, {trainer.settings.size} px), or of an older version "
+                f"of the course, whose weights alone fit: --start {folder / 'weights'}. "
+                f"{first_line(error)}."
             ) from error
     trainer.average_anew()
 

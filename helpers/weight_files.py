@@ -64,7 +64,7 @@ def pack(path: Path, bits: int = 8) -> None:
 def holds_weights_alone(folder: Path) -> bool:
     """Say whether a folder to start from has generators but no checkpoint of a run."""
     return tf.train.latest_checkpoint(folder / "checkpoints") is None and any(
-        folder.glob("*-add.npz")
+        path.stem.endswith(("-add", "-remove")) for path in folder.glob("*.npz")
     )
 
 

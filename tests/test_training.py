@@ -384,6 +384,11 @@ def test_a_run_starts_with_weights_and_its_discriminator_learns_first_alone(spli
     weights = tmp_path / "other" / "weights"
     assert weight_files.holds_weights_alone(weights)
     assert not weight_files.holds_weights_alone(tmp_path / "other")
+    for direction in ("add", "remove"):  # one that learned alone
+        alone = tmp_path / direction
+        alone.mkdir()
+        (alone / f"hat-{direction}.npz").write_bytes(b"")
+        assert weight_files.holds_weights_alone(alone)
     ours = settings(seed=1, start="weights", warm_up=2)
     run = Run(tmp_path / "run", ours, split, dtype="float32", start=weights)
     for direction, model in zip(training.DIRECTIONS, run.models, strict=False):
