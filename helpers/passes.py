@@ -150,7 +150,8 @@ def unasked(ways: Ways, generator: Generator, items: list[Item], progress: bool 
     -------
     dict
         ``unasked``, the mean change of a face crop's region, of 255, and ``unasked_seen``, the
-        share of up to `ASKED` photos that change there by more than `SEEN`.
+        share of up to `ASKED` photos that change there by more than `SEEN`; nothing if none of
+        these can be read.
     """
     places = np.linspace(0, len(items) - 1, min(len(items), ASKED)).astype(int)
     chosen, changes = [items[place] for place in places], []
@@ -163,6 +164,8 @@ def unasked(ways: Ways, generator: Generator, items: list[Item], progress: bool 
             apart = apply(generator, before)[face].astype(np.int16) - before[face]
             changes.append((np.abs(apart).mean(axis=3) * region).sum(axis=(1, 2)) / region.sum())
             bar.update(len(some))
+    if not changes:
+        return {}
     change = np.concatenate(changes)
     return {
         "unasked": entry(metrics.bootstrap(change)),

@@ -38,9 +38,13 @@ def check_revision(told: dict, path: Path) -> None:
 def save_generator(path: Path, generator: keras.Model, card: dict) -> None:
     """Write a generator's weights as float16, with its card, to one .npz file, whole or not."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    arrays = {f"{i:03d}": np.asarray(w, np.float16) for i, w in enumerate(generator.weights)}
+    _write(path, generator.weights, card, np.savez)
+
+
+def _write(path: Path, weights, card: dict, save) -> None:
+    arrays = {f"{i:03d}": np.asarray(w, np.float16) for i, w in enumerate(weights)}
     with written_whole(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, card=np.array(json.dumps(card)), **arrays)
+        save(file, card=np.array(json.dumps(card)), **arrays)
 
 
 def pack(path: Path, bits: int = 8) -> None:
@@ -50,15 +54,12 @@ def pack(path: Path, bits: int = 8) -> None:
     `hat-add.npz` puts on moved by 0.14 grey levels in the mean, and by 10 in one value of 1,000.
     """
     card, arrays = read_weights(path)
-    rounded = {}
     for number, array in enumerate(arrays):
         if array.ndim > 1:
             largest = np.abs(array).max(axis=tuple(range(array.ndim - 1)), keepdims=True)
             step = 2.0 ** (np.ceil(np.log2(np.maximum(largest, 1e-6))) - (bits - 1))
-            array = np.round(array / step) * step
-        rounded[f"{number:03d}"] = array.astype(np.float16)
-    with written_whole(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, card=np.array(json.dumps(card | {"bits": bits})), **rounded)
+            arrays[number] = np.round(array / step) * step
+    _write(path, arrays, card | {"bits": bits}, np.savez_compressed)
 
 
 def holds_weights_alone(folder: Path) -> bool:

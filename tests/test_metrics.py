@@ -759,3 +759,9 @@ def test_what_is_not_asked_for_counts_where_the_attribute_shows(monkeypatch):
 
     found = passes.unasked(ways, draws, [0, 1], progress=False)["unasked"]
     assert found["value"] == pytest.approx(10, rel=0.05)  # 20 within, of one; borders count in part
+
+
+def test_if_no_photo_that_is_to_be_left_alone_can_be_read_nothing_is_said(monkeypatch):
+    ways = passes.Ways(SimpleNamespace(attribute="Eyeglasses"), SIZE, 0.0, [])
+    monkeypatch.setattr(passes, "batches", lambda *_: [])
+    assert passes.unasked(ways, np.zeros_like, [0, 1], progress=False) == {}

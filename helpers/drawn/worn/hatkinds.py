@@ -335,4 +335,5 @@ KINDS = {
 }
 # What is only ever taken off: no generator that puts hats on has a style for these.
 OTHERS = {"peaked cap": Kind(peaked_cap, Fit(4, -50, 0.12), ("twill", "plain", "felt"))}
-__all__ = ["CROWN", "KINDS", "OTHERS", "Kind"]
+EVERY = KINDS | OTHERS
+__all__ = ["CROWN", "EVERY", "KINDS", "OTHERS", "Kind"]

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from .cloth import Cloth, paint_cloth
-from .hatkinds import KINDS, OTHERS
+from .hatkinds import EVERY
 from .hatmesh import ANGLES, BAND, BRIM, CROWN, EXTRA, LINING, SKULL, UNDER, Fit, Hat, placement
 from .matte import RAYS, Matte, find_matte, person
 from .mesh import Mesh
@@ -24,7 +24,7 @@ class Worn(NamedTuple):
     Attributes
     ----------
     kind : str
-        One of `KINDS` or `OTHERS`.
+        One of `EVERY`.
     fit : Fit
     bold : float
         In [-1, 1].
@@ -46,7 +46,7 @@ def put_on(scene: Scene, hat: Worn, strength: float = 1.0, seed: int = 0):
     """Return the photo with a hat on, uint8 (h, w, 3), and what was changed, float32 (h, w)."""
     matte = find_matte(scene)
     hat = hat._replace(fit=hat.fit._replace(pad=hat.fit.pad + UNDER_HAT * matte.thick))
-    built = (KINDS | OTHERS)[hat.kind].build(hat.fit, hat.bold, hat.chance)
+    built = EVERY[hat.kind].build(hat.fit, hat.bold, hat.chance)
     rotation, origin = placement(hat.fit)
     built = built._replace(mesh=_over_the_hair(scene, matte, built.mesh, rotation, origin))
     points = (built.mesh.points @ rotation.T + origin).astype(np.float32)

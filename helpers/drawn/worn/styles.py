@@ -12,7 +12,7 @@ import numpy as np
 
 from . import glasses, hats, palette
 from .frames import Cut
-from .hatkinds import KINDS, OTHERS
+from .hatkinds import EVERY, KINDS
 from .hatmesh import Fit
 from .lenses import Lens
 from .light import LUMINANCE
@@ -268,7 +268,7 @@ def _any_lens(rng, outline) -> Lens:
 def any_hat(scene: Scene, rng) -> hats.Worn:
     """Return a hat of any kind."""
     kind = _any_kind("hat", rng)
-    made = (KINDS | OTHERS)[kind]
+    made = EVERY[kind]
     fit = Fit(
         made.fit.pad + float(rng.uniform(-3, 5)),
         made.fit.front + float(rng.normal(0, 7)),
