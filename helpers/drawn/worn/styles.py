@@ -21,7 +21,7 @@ from .paint import METALS
 from .scene import Scene
 
 NUMBERS = {
-    "glasses": ("size", "weight", "colour", "lenses"),
+    "glasses": ("size", "weight", "colour", "lenses", "height", "low", "glare"),
     "hat": ("size", "colour", "low"),
 }
 CHOICES = {"glasses": tuple(OUTLINES), "hat": tuple(KINDS)}
@@ -39,13 +39,17 @@ OFTEN = {
         "beret": 6, "cloche": 3, "cowboy": 4, "top hat": 3, "flat cap": 8, "fur hat": 4, "scarf": 7,
     },
 }  # fmt: skip
+# How many of a kind are sunglasses.
+SUNNY = {"sport": 0.9, "aviator": 0.5, "oversized": 0.6, "wayfarer": 0.3}
+SUNNY_OTHERS = 0.24
+TINTED = 0.06  # lenses between clear and dark, of any kind
 OFTEN_OTHERS = {"glasses": {}, "hat": {"peaked cap": 7}}
 # What suits, by how light the hair is (rows) and how light the clothes are (columns).
 SUITS = {
     "glasses": (
-        ("wayfarer", "square", "browline"),
-        ("rectangle", "round", "square"),
-        ("cat-eye", "oval", "round"),
+        ("wayfarer", "rectangle", "browline"),
+        ("half-rim", "square", "oval"),
+        ("thin", "round", "cat-eye"),
     ),
     "hat": (
         ("cap", "fedora", "beanie"),
@@ -53,6 +57,7 @@ SUITS = {
         ("fedora", "beanie", "cap"),
     ),
 }
+AS_IT_SUITS = 6  # one who chooses in so many takes what suits
 WIDE = ("straw", "cowboy", "fedora")
 HAIR, CLOTHES = (0.1, 0.3, 0.5), (0.08, 0.35, 0.7)  # lightness, from 0 to 1, at the circles' stops
 
@@ -95,18 +100,31 @@ def read_row(attribute: str, style: tuple[float, ...]) -> Style:
 
 
 def any_row(attribute: str, seed: int) -> tuple[float, ...]:
-    """Return the style of one who chooses: what suits as it is, one time in four."""
+    """Return the style of one who chooses: what suits as it is, one time in `AS_IT_SUITS`."""
     rng = np.random.default_rng([seed, 1])
     kinds, often = zip(*OFTEN[attribute].items(), strict=True)
     kind = str(rng.choice(kinds, p=np.array(often) / sum(often)))
+    if rng.random() < 0.1:
+        kind = ""
     # Nearer to what suits more often than far from it.
     chosen = rng.triangular(-1, 0, 1, len(NUMBERS[attribute])).tolist()
     numbers = dict(zip(NUMBERS[attribute], chosen, strict=True))
-    if attribute == "glasses" and rng.random() < 0.3:
-        numbers["lenses"] = float(rng.uniform(-1, 1))  # most people see through theirs, not all
-    if rng.random() < 0.25:
+    if attribute == "glasses":
+        numbers |= _any_numbers(rng, kind)
+    if rng.integers(AS_IT_SUITS) == 0:
         return row(attribute)
-    return row(attribute, kind if rng.random() < 0.8 else "", **numbers)
+    return row(attribute, kind, **numbers)
+
+
+def _any_numbers(rng, kind: str) -> dict[str, float]:
+    """Return what is otherwise spread than the other numbers: as any glasses are."""
+    numbers = dict(zip(("weight", "height", "low"), rng.uniform(-1, 1, 3).tolist(), strict=True))
+    # Most people see through theirs; who does not sees little.
+    chance = rng.random() - SUNNY.get(kind, SUNNY_OTHERS)
+    shade = rng.uniform(0.8, 1) if chance < 0 else rng.uniform(0.15, 0.8)
+    if chance > TINTED:
+        shade = abs(rng.normal(0, 0.05))
+    return numbers | {"lenses": float(rng.choice([-shade, shade], p=[0.3, 0.7]))}
 
 
 class Looks(NamedTuple):
@@ -156,8 +174,11 @@ def suiting_glasses(scene: Scene, style: Style) -> glasses.Glasses:
     seen, change = looks(scene), style.numbers
     kind = style.kind or _suiting("glasses", seen)
     outline = OUTLINES[kind]
-    weight = 0.5 + 0.5 * change["weight"]
-    cut = Cut(outline, weight, 1 + 0.1 * change["size"])
+    high = 1 + 0.08 * (seen.clothes - 1) + 0.17 * change["height"]
+    outline = outline._replace(half_height=outline.half_height * high)
+    weight = float(np.clip(0.7 - 0.2 * seen.hair + 0.5 * change["weight"], 0, 1))
+    down = 1 + 4 * change["low"] + 3 * max(change["low"], 0)
+    cut = Cut(outline, weight, 1 + 0.1 * change["size"], down, 1.0)
     # Dark, as most frames are: they are to be seen on any skin.
     place = 0.6 * seen.hair + 0.2 * seen.clothes + change["colour"] * len(palette.PLASTICS) / 2
     metal = 0.5 * seen.hair + change["colour"] * len(palette.WIRES) / 2
@@ -165,10 +186,12 @@ def suiting_glasses(scene: Scene, style: Style) -> glasses.Glasses:
     paint = paint._replace(clear=0.4 * paint.clear)
     shade = change["lenses"]
     tint = palette.LENS["grey" if shade > 0 else "brown"]
-    dark = 0.03 + (0.9 if shade > 0 else 0.62) * abs(shade)
-    lamp = (0.3 - 0.5 * (seen.hair > 1), -0.4, 0.2, 0.28)
+    dark = 0.03 + 0.92 * abs(shade)
+    # A window, to the left or to the right.
+    glare = change["glare"]
+    lamp = (0.4 * float(np.sign(glare)), -0.2, 0.2, 0.28)
     fade = 0.4 - 0.35 * shade**2 if shade > 0 else 0.7
-    lens = Lens(dark, fade, np.array(tint), 0.03, np.ones(3), 0.03, lamp, 2.0)
+    lens = Lens(dark, fade, np.array(tint), 0.03, np.ones(3), 0.03, lamp, 8 * glare**2, 1.0)
     return glasses.Glasses(cut, paint, lens)
 
 
@@ -197,7 +220,8 @@ def _any_kind(attribute: str, rng) -> str:
 
 def any_glasses(scene: Scene, rng) -> glasses.Glasses:
     """Return glasses of any kind."""
-    outline = OUTLINES[_any_kind("glasses", rng)]
+    kind = _any_kind("glasses", rng)
+    outline = OUTLINES[kind]
     cut = Cut(
         outline._replace(
             half_width=outline.half_width * rng.uniform(0.93, 1.07),
@@ -210,7 +234,7 @@ def any_glasses(scene: Scene, rng) -> glasses.Glasses:
         float(rng.choice([rng.uniform(-3, 5), rng.uniform(5, 10)], p=[0.85, 0.15])),
         float(rng.uniform(-1, 3)),
     )
-    return glasses.Glasses(cut, _any_paint(rng), _any_lens(rng, outline))
+    return glasses.Glasses(cut, _any_paint(rng), _any_lens(rng, kind))
 
 
 def _any_paint(rng):
@@ -229,11 +253,8 @@ def _any_paint(rng):
     return paint._replace(metal=paint.metal * rng.uniform(0.6, 1.15))
 
 
-def _any_lens(rng, outline) -> Lens:
-    sunny = 0.24
-    for name, share in (("sport", 0.9), ("aviator", 0.5), ("oversized", 0.6), ("wayfarer", 0.3)):
-        if OUTLINES[name].hinge == outline.hinge and OUTLINES[name].wrap == outline.wrap:
-            sunny = share
+def _any_lens(rng, kind: str) -> Lens:
+    sunny = SUNNY.get(kind, SUNNY_OTHERS)
     lamp = (*rng.uniform((-0.6, -0.7), (0.6, 0.3)), *rng.uniform((0.05, 0.08), (0.4, 0.5)))
     lens = Lens(
         dark=float(rng.uniform(0, 0.1)),
@@ -247,7 +268,7 @@ def _any_lens(rng, outline) -> Lens:
         ),
     )
     chance = rng.random()
-    if chance > sunny + 0.06:
+    if chance > sunny + TINTED:
         return lens
     tint = np.array(list(palette.LENS.values()))[rng.choice(3, p=[0.6, 0.3, 0.1])]
     tint = (
