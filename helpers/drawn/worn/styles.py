@@ -250,6 +250,11 @@ def _any_paint(rng):
         paint = paint._replace(colour=dark, spotted=0.0, clear=0.0)
     elif chance > 0.88:  # odd
         paint = paint._replace(colour=palette.linear(*rng.uniform(10, 240, 3)))
+    if rng.random() < 0.12:  # of two colours: often clear, or as light as skin, below
+        lower = palette.plastic(float(rng.choice([rng.uniform(2.5, 3.5), rng.uniform(8, 9)])), gloss)
+        paint = paint._replace(below=lower.colour, below_clear=float(rng.uniform(0, 0.9)))
+    elif rng.random() < 0.06:
+        paint = paint._replace(clear=float(rng.uniform(0.3, 0.9)))
     return paint._replace(metal=paint.metal * rng.uniform(0.6, 1.15))
 
 
