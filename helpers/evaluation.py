@@ -15,9 +15,9 @@ from . import (
     gauge,
     identity,
     inverter,
-    networks,
     reports,
     sheets,
+    styling,
     telling,
     weight_files,
     whole_path,
@@ -292,7 +292,7 @@ def evaluate(
             generators.append(_in_any_style(generator, card["attribute"]))
             card = card | {"style": "by chance"}
         else:
-            generator = networks.in_style(generator)
+            generator = styling.in_style(generator, card=card)
             generators.append(lambda images, g=generator: g(images, training=False))
         cards[direction] = card
     size, headroom = cards["add"]["size"], cards["add"].get("headroom", 0.0)

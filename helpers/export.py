@@ -66,7 +66,9 @@ def export_generator(generator: keras.Model, out: Path, card: dict) -> Path:
         ``out / "model.json"``.
     """
     if len(generator.inputs) == 1:  # its style was fixed: the page has none to choose
-        card = {name: value for name, value in card.items() if name not in ("styles", "kinds")}
+        card = {
+            name: value for name, value in card.items() if name not in ("styles", "kinds", "suits")
+        }
     return _export(generator, out, card)
 
 
@@ -325,7 +327,7 @@ def write_manifest(models: Path) -> dict:
         what = (
             ("attributes", "accuracy")
             if judge
-            else ("attribute", "direction", "styles", "kinds", "measured")
+            else ("attribute", "direction", "styles", "kinds", "suits", "measured")
         )
         entry = {
             **{key: card[key] for key in what if key in card},

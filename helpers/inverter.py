@@ -17,9 +17,9 @@ from . import (
     celeba,
     datasets,
     detection,
-    networks,
     pixels,
     profiles,
+    styling,
     weight_files,
 )
 from .errors import DataError, TrainingError, counted, shown
@@ -135,7 +135,7 @@ def invert_files(
     """Edit photos, or all photos of a folder, and write ``OUT/NAME-glasses-add.png``.
 
     A file that can't be read, or on which no face is found, is named, and the others go on. `style`
-    is as `weight_files.choose_style` takes it.
+    is as `styling.choose_style` takes it.
 
     Returns
     -------
@@ -151,7 +151,7 @@ def invert_files(
     """
     paths = _all_photos(photos)
     network, card = weight_files.load_network(find_weights(attribute, direction, weights))
-    generator = networks.in_style(network, weight_files.choose_style(card, style or {}))
+    generator = styling.in_style(network, styling.choose_style(card, style or {}), card)
     out.mkdir(parents=True, exist_ok=True)
     failures, taken = 0, set()
     with tqdm(paths, desc="editing", unit="photo") as bar:

@@ -2,7 +2,7 @@
 
 Every generator keeps one contract: ``residual = generator(image)``, both float32 of shape
 (batch, size, size, 3), the image in [-1, 1], and ``edited = clip(image + residual, -1, 1)``. One
-that knows styles takes a second input; `in_style` chooses one and gives back that contract.
+that knows styles takes a second input; `styling.in_style` gives back that contract.
 Every discriminator returns ``(logits, phi)``: three class logits and the feature map that the
 perceptual loss compares. The paper's networks are built in notebooks 02 and 03, the attention
 generator and its discriminator in notebook 08.
@@ -401,27 +401,6 @@ def doubled(weights: list[np.ndarray]) -> list[np.ndarray]:
     first, *between, heads, bias = weights
     first = np.repeat(np.repeat(first, 2, axis=0), 2, axis=1) / 4
     return [first, *between, np.tile(heads, 4), np.tile(bias, 4)]
-
-
-def in_style(generator: keras.Model, style=None) -> keras.Model:
-    """Return ``residual = generator(image)`` of a generator in one style, over the same weights.
-
-    Parameters
-    ----------
-    style : sequence of float or None
-        Numbers in [-1, 1]; None for what suits the face.
-
-    A generator without styles comes back as it is. Raises ValueError if the numbers are too few or
-    too many.
-    """
-    count = generator.inputs[1].shape[-1] if len(generator.inputs) > 1 else 0
-    style = [0.0] * count if style is None else list(style)
-    if len(style) != count:
-        raise ValueError(f"{generator.name} takes {count} numbers for its style, not {len(style)}.")
-    if not count:
-        return generator
-    image = keras.Input(generator.inputs[0].shape[1:], name="image")
-    return keras.Model(image, generator([image, tf.constant([style])]), name=generator.name)
 
 
 def _head_bias(shape, dtype=None):

@@ -4,19 +4,17 @@ Written in notebook 06, read from 07 on.
 """
 
 import json
-import re
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from . import celeba, networks
+from . import celeba, networks, styling
+from .drawn import worn
 from .errors import TrainingError
-from .files import read_weights, written_whole
+from .files import STEP, read_weights, written_whole
 
-# By this word a kind is chosen, where numbers are chosen by their names.
-KIND = "kind"
 # Of the weights, by what they were trained on.
 LICENCES = {
     "drawn faces": "Apache-2.0",
@@ -38,28 +36,34 @@ def check_revision(told: dict, path: Path) -> None:
 def save_generator(path: Path, generator: keras.Model, card: dict) -> None:
     """Write a generator's weights as float16, with its card, to one .npz file, whole or not."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    _write(path, generator.weights, card, np.savez)
+    arrays = {f"{i:03d}": np.asarray(w, np.float16) for i, w in enumerate(generator.weights)}
+    _write(path, card, arrays, np.savez)
 
 
-def _write(path: Path, weights, card: dict, save) -> None:
-    arrays = {f"{i:03d}": np.asarray(w, np.float16) for i, w in enumerate(weights)}
+def _write(path: Path, card: dict, arrays: dict[str, np.ndarray], save) -> None:
     with written_whole(path) as temporary, temporary.open("wb") as file:
         save(file, card=np.array(json.dumps(card)), **arrays)
 
 
 def pack(path: Path, bits: int = 8) -> None:
-    """Round a file's kernels to so many bits a channel, which is 40% less to keep in git.
+    """Round a file's kernels to so many bits a channel, 8 at most: half as much to keep in git.
 
-    They stay float16: all numbers of a channel are multiples of one power of two. With 8 bits what
-    `hat-add.npz` puts on moved by 0.14 grey levels in the mean, and by 10 in one value of 1,000.
+    All numbers of a channel become multiples of one power of two. With 8 bits what `hat-add.npz`
+    puts on moved by 0.14 grey levels in the mean, and by 10 in one value of 1,000.
     """
     card, arrays = read_weights(path)
+    packed = {}
     for number, array in enumerate(arrays):
+        name = f"{number:03d}"
         if array.ndim > 1:
-            largest = np.abs(array).max(axis=tuple(range(array.ndim - 1)), keepdims=True)
+            largest = np.abs(array).max(axis=tuple(range(array.ndim - 1)))
             step = 2.0 ** (np.ceil(np.log2(np.maximum(largest, 1e-6))) - (bits - 1))
-            arrays[number] = np.round(array / step) * step
-    _write(path, arrays, card | {"bits": bits}, np.savez_compressed)
+            most = 2 ** (bits - 1) - 1
+            packed[name] = np.clip(np.round(array / step), -most, most).astype(np.int8)
+            packed[name + STEP] = step.astype(np.float32)
+        else:
+            packed[name] = array.astype(np.float16)
+    _write(path, card | {"bits": bits}, packed, np.savez_compressed)
 
 
 def holds_weights_alone(folder: Path) -> bool:
@@ -108,64 +112,7 @@ def load_generator(path: Path, style=None) -> tuple[keras.Model, dict]:
         If the file is missing, damaged or does not fit the network that its card names.
     """
     network, card = load_network(path)
-    return networks.in_style(network, style), card
-
-
-def choose_style(card: dict, chosen: dict[str, float | str]) -> list[float]:
-    """Return the numbers of a style, in the order of a generator's card; 0 what isn't chosen.
-
-    Parameters
-    ----------
-    card : dict
-        With ``styles``, the names of all numbers, and ``kinds``, those of which one is chosen.
-    chosen : dict
-        Numbers by their names; and by the word `KIND` the name of one of the kinds.
-
-    Raises
-    ------
-    TrainingError
-        If the generator does not know what is chosen, or a number is not in [-1, 1].
-    """
-    names, kinds = card.get("styles", []), card.get("kinds", [])
-    numbers = {name: number for name, number in chosen.items() if name != KIND}
-    if KIND in chosen:
-        numbers[_find_kind(card, chosen[KIND])] = 1.0
-    for name, number in numbers.items():
-        if name in kinds and name in chosen:
-            raise TrainingError(f"{name!r} is a kind, not a number: choose {KIND}={name}.")
-        if name not in names:
-            raise TrainingError(
-                f"There is no style {name!r} to choose: {card['attribute']}-{card['direction']} "
-                f"{_knows(card)}."
-            )
-        if not -1 <= number <= 1:
-            raise TrainingError(
-                f"A style goes from -1 to 1, with 0 what suits: not {name}={number:g}."
-            )
-    return [float(numbers.get(name, 0)) for name in names]
-
-
-def _find_kind(card: dict, wanted: str) -> str:
-    """Return the kind that is meant: "top hat" may be written Top-hat or top_hat."""
-
-    def plain(name: str) -> str:
-        return " ".join(re.split(r"[-_\s]+", name.strip().lower()))
-
-    for kind in card.get("kinds", []):
-        if plain(kind) == plain(wanted):
-            return kind
-    raise TrainingError(
-        f"There is no kind {wanted!r} to choose: {card['attribute']}-{card['direction']} "
-        f"{_knows(card)}."
-    )
-
-
-def _knows(card: dict) -> str:
-    kinds = card.get("kinds", [])
-    numbers = [name for name in card.get("styles", []) if name not in kinds]
-    if kinds:
-        return f"knows the kinds {', '.join(kinds)}, and the styles {', '.join(numbers)}"
-    return f"knows the styles {', '.join(numbers)}, and no kinds" if numbers else "knows no styles"
+    return styling.in_style(network, style, card), card
 
 
 def load_network(path: Path) -> tuple[keras.Model, dict]:
@@ -183,6 +130,9 @@ def load_network(path: Path) -> tuple[keras.Model, dict]:
             options["styles"] = len(card["styles"])
         generator = networks.GENERATORS[card["network"]](**options)
         generator.set_weights(arrays)
+        suits = worn.SUITS.get(card["attribute"], ())
+        if {kind for row in suits for kind in row} <= set(card.get("kinds", ())) and suits:
+            card["suits"] = [list(row) for row in suits]
     except TrainingError:
         raise
     except FileNotFoundError as error:

@@ -23,6 +23,7 @@ from helpers import (
     passes,
     pixels,
     reports,
+    styling,
     summary,
     training,
     weight_files,
@@ -684,9 +685,9 @@ def test_any_style_is_another_for_each_image_and_the_same_for_the_same(
         images = pixels.to_unit(plain_faces(24, size=SIZE))
         used["add"], used["again"] = (generators[0](images).numpy() for _ in range(2))
         used["one by one"] = np.concatenate([generators[0](image[None]) for image in images])
-        used["suits"] = networks.in_style(
-            weight_files.load_network(weights / "glasses-add.npz")[0]
-        )(images).numpy()
+        used["suits"] = styling.in_style(weight_files.load_network(weights / "glasses-add.npz")[0])(
+            images
+        ).numpy()
         return cards
 
     monkeypatch.setattr(evaluation, "measure", look)

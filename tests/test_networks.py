@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from helpers import networks
+from helpers import networks, styling
 
 
 def shapes(model, names):
@@ -148,25 +148,25 @@ def test_a_generator_with_styles_stays_within_the_budget(styles):
 def test_a_style_chosen_gives_back_the_one_contract():
     model = networks.attention_generator(32, 8, styles=2)
     images = np.random.default_rng(0).uniform(-1, 1, (3, 32, 32, 3)).astype("float32")
-    chosen = networks.in_style(model, [0.5, -0.25])
+    chosen = styling.in_style(model, [0.5, -0.25])
     assert chosen.input_shape == (None, 32, 32, 3)
     together = model([images, np.float32([[0.5, -0.25]] * 3)]).numpy()
     np.testing.assert_allclose(chosen(images).numpy(), together, atol=1e-6)
-    assert np.abs(networks.in_style(model)(images).numpy() - together).max() > 1e-3
-    suits = networks.in_style(model, [0, 0])(images).numpy()
-    np.testing.assert_array_equal(networks.in_style(model)(images).numpy(), suits)
+    assert np.abs(styling.in_style(model)(images).numpy() - together).max() > 1e-3
+    suits = styling.in_style(model, [0, 0])(images).numpy()
+    np.testing.assert_array_equal(styling.in_style(model)(images).numpy(), suits)
 
 
 @pytest.mark.parametrize(("styles", "given"), [(2, [1.0]), (0, [1.0]), (1, [0.0, 0.0])])
 def test_a_style_of_the_wrong_length_is_refused(styles, given):
     model = networks.attention_generator(32, 4, styles=styles)
     with pytest.raises(ValueError, match=f"takes {styles} numbers for its style, not {len(given)}"):
-        networks.in_style(model, given)
+        styling.in_style(model, given)
 
 
 def test_without_styles_there_is_nothing_to_choose():
     model = networks.paper_generator(32)
-    assert networks.in_style(model) is model
+    assert styling.in_style(model) is model
 
 
 def test_generators_see_as_far_as_the_course_says(monkeypatch):

@@ -17,6 +17,7 @@ from helpers import (
     inverter,
     networks,
     pixels,
+    styling,
     thumbnails,
     training,
     weight_files,
@@ -262,14 +263,14 @@ def test_invert_draws_in_the_style_that_is_chosen(course, styled, tmp_path):
         )  # fmt: skip
         assert code == 0, text
         edited = np.asarray(Image.open(tmp_path / "out" / "p-glasses-add.png"))
-        generator = networks.in_style(network, style)
+        generator = styling.in_style(network, style)
         expected = inverter.invert_photo(photo, generator, aligned=True).edited
         np.testing.assert_array_equal(edited, expected)
     suits = weight_files.load_generator(styled / "glasses-add.npz")[0]
     other = weight_files.load_generator(styled / "glasses-add.npz", (0.5, -1))[0]
     unit = pixels.to_unit(photo[None])
     assert np.abs(suits(unit) - other(unit)).max() > 1e-3
-    np.testing.assert_array_equal(other(unit), networks.in_style(network, (0.5, -1))(unit))
+    np.testing.assert_array_equal(other(unit), styling.in_style(network, (0.5, -1))(unit))
 
 
 @pytest.mark.parametrize(
@@ -315,7 +316,7 @@ KINDS = {
     ],
 )
 def test_a_kind_is_chosen_by_its_name(chosen, style):
-    assert weight_files.choose_style(KINDS, chosen) == style
+    assert styling.choose_style(KINDS, chosen) == style
 
 
 @pytest.mark.parametrize(
@@ -331,7 +332,7 @@ def test_a_kind_is_chosen_by_its_name(chosen, style):
 )
 def test_a_kind_that_there_is_not_names_those_that_there_are(chosen, words):
     with pytest.raises(TrainingError, match=words):
-        weight_files.choose_style(KINDS, chosen)
+        styling.choose_style(KINDS, chosen)
 
 
 @pytest.fixture
@@ -391,7 +392,7 @@ def test_kinds_are_exported_with_their_pictures_at_256_px(kinds, tmp_path):
     export.export_generator(network, folder, other)
     (entry,) = export.write_manifest(folder.parent)["models"]
     assert "pictures" not in entry and "heart" in entry["kinds"]
-    export.export_generator(networks.in_style(network), folder, card)
+    export.export_generator(styling.in_style(network), folder, card)
     (entry,) = export.write_manifest(folder.parent)["models"]
     assert not entry.keys() & {"styles", "kinds", "pictures"}
 
@@ -441,14 +442,14 @@ def test_a_style_is_exported_and_agrees_with_keras(styled, tmp_path):
     assert export.check_export(folder) < 1e-3
     image = pixels.to_unit(faces.draw_face(3, SIZE)[None])
     for style in ((0, 0), (-0.5, 1)):
-        expected = networks.in_style(network, style)(image).numpy()
+        expected = styling.in_style(network, style)(image).numpy()
         assert np.abs(export.graph_output(folder, image, style) - expected).max() < 0.005
     (entry,) = export.write_manifest(folder.parent)["models"]
     assert entry["styles"] == card["styles"]
     graph = json.loads((folder / "model.json").read_text())
     assert sorted(graph["signature"]["inputs"]) == ["image", "style"]
     # In one style, it is a generator like any other, with nothing left to choose.
-    export.export_generator(networks.in_style(network, (-0.5, 1)), folder, card)
+    export.export_generator(styling.in_style(network, (-0.5, 1)), folder, card)
     assert np.abs(export.graph_output(folder, image) - expected).max() < 0.005
     assert "styles" not in export.write_manifest(folder.parent)["models"][0]
     operations = {node["op"] for node in graph["modelTopology"]["node"]}

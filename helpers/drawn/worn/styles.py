@@ -21,7 +21,7 @@ from .paint import METALS
 from .scene import Scene
 
 NUMBERS = {
-    "glasses": ("size", "weight", "colour", "lenses", "height", "low", "glare"),
+    "glasses": ("size", "weight", "colour", "lenses"),
     "hat": ("size", "colour", "low"),
 }
 CHOICES = {"glasses": tuple(OUTLINES), "hat": tuple(KINDS)}
@@ -48,8 +48,8 @@ OFTEN_OTHERS = {"glasses": {}, "hat": {"peaked cap": 7}}
 SUITS = {
     "glasses": (
         ("wayfarer", "rectangle", "browline"),
-        ("half-rim", "square", "oval"),
-        ("thin", "round", "cat-eye"),
+        ("square", "half-rim", "oval"),
+        ("rectangle", "round", "cat-eye"),
     ),
     "hat": (
         ("cap", "fedora", "beanie"),
@@ -57,7 +57,7 @@ SUITS = {
         ("fedora", "beanie", "cap"),
     ),
 }
-AS_IT_SUITS = 6  # one who chooses in so many takes what suits
+AS_IT_IS = 6  # one who chooses in so many chooses only the kind
 WIDE = ("straw", "cowboy", "fedora")
 HAIR, CLOTHES = (0.1, 0.3, 0.5), (0.08, 0.35, 0.7)  # lightness, from 0 to 1, at the circles' stops
 
@@ -99,32 +99,32 @@ def read_row(attribute: str, style: tuple[float, ...]) -> Style:
     return Style(kind, dict(zip(NUMBERS[attribute], numbers, strict=True)))
 
 
-def any_row(attribute: str, seed: int) -> tuple[float, ...]:
-    """Return the style of one who chooses: what suits as it is, one time in `AS_IT_SUITS`."""
+def any_row(attribute: str, seed: int, *, evenly: bool = False) -> tuple[float, ...]:
+    """Return the style of one who chooses a kind and, but for one in `AS_IT_IS`, the rest too.
+
+    Kinds come about as often as one meets them; if `evenly`, half of the time each alike, so that a
+    network learns the rare ones too.
+    """
     rng = np.random.default_rng([seed, 1])
     kinds, often = zip(*OFTEN[attribute].items(), strict=True)
-    kind = str(rng.choice(kinds, p=np.array(often) / sum(often)))
-    if rng.random() < 0.1:
-        kind = ""
+    alike = evenly and rng.random() < 0.5
+    kind = str(rng.choice(kinds, p=None if alike else np.array(often) / sum(often)))
     # Nearer to what suits more often than far from it.
     chosen = rng.triangular(-1, 0, 1, len(NUMBERS[attribute])).tolist()
     numbers = dict(zip(NUMBERS[attribute], chosen, strict=True))
     if attribute == "glasses":
         numbers |= _any_numbers(rng, kind)
-    if rng.integers(AS_IT_SUITS) == 0:
-        return row(attribute)
-    return row(attribute, kind, **numbers)
+    return row(attribute, kind, **({} if rng.integers(AS_IT_IS) == 0 else numbers))
 
 
 def _any_numbers(rng, kind: str) -> dict[str, float]:
     """Return what is otherwise spread than the other numbers: as any glasses are."""
-    numbers = dict(zip(("weight", "height", "low"), rng.uniform(-1, 1, 3).tolist(), strict=True))
     # Most people see through theirs; who does not sees little.
     chance = rng.random() - SUNNY.get(kind, SUNNY_OTHERS)
     shade = rng.uniform(0.8, 1) if chance < 0 else rng.uniform(0.15, 0.8)
     if chance > TINTED:
         shade = abs(rng.normal(0, 0.05))
-    return numbers | {"lenses": float(rng.choice([-shade, shade], p=[0.3, 0.7]))}
+    return {"lenses": float(rng.choice([-shade, shade], p=[0.3, 0.7]))}
 
 
 class Looks(NamedTuple):
@@ -174,11 +174,8 @@ def suiting_glasses(scene: Scene, style: Style) -> glasses.Glasses:
     seen, change = looks(scene), style.numbers
     kind = style.kind or _suiting("glasses", seen)
     outline = OUTLINES[kind]
-    high = 1 + 0.08 * (seen.clothes - 1) + 0.17 * change["height"]
-    outline = outline._replace(half_height=outline.half_height * high)
-    weight = float(np.clip(0.7 - 0.2 * seen.hair + 0.5 * change["weight"], 0, 1))
-    down = 1 + 4 * change["low"] + 3 * max(change["low"], 0)
-    cut = Cut(outline, weight, 1 + 0.1 * change["size"], down, 1.0)
+    weight = 0.5 + 0.5 * change["weight"]
+    cut = Cut(outline, weight, 1 + 0.1 * change["size"])
     # Dark, as most frames are: they are to be seen on any skin.
     place = 0.6 * seen.hair + 0.2 * seen.clothes + change["colour"] * len(palette.PLASTICS) / 2
     metal = 0.5 * seen.hair + change["colour"] * len(palette.WIRES) / 2
@@ -186,12 +183,10 @@ def suiting_glasses(scene: Scene, style: Style) -> glasses.Glasses:
     paint = paint._replace(clear=0.4 * paint.clear)
     shade = change["lenses"]
     tint = palette.LENS["grey" if shade > 0 else "brown"]
-    dark = 0.03 + 0.92 * abs(shade)
-    # A window, to the left or to the right.
-    glare = change["glare"]
-    lamp = (0.4 * float(np.sign(glare)), -0.2, 0.2, 0.28)
+    dark = 0.03 + (0.9 if shade > 0 else 0.62) * abs(shade)
+    lamp = (0.3 - 0.5 * (seen.hair > 1), -0.4, 0.2, 0.28)
     fade = 0.4 - 0.35 * shade**2 if shade > 0 else 0.7
-    lens = Lens(dark, fade, np.array(tint), 0.03, np.ones(3), 0.03, lamp, 8 * glare**2, 1.0)
+    lens = Lens(dark, fade, np.array(tint), 0.03, np.ones(3), 0.03, lamp, 2.0)
     return glasses.Glasses(cut, paint, lens)
 
 
@@ -251,7 +246,8 @@ def _any_paint(rng):
     elif chance > 0.88:  # odd
         paint = paint._replace(colour=palette.linear(*rng.uniform(10, 240, 3)))
     if rng.random() < 0.12:  # of two colours: often clear, or as light as skin, below
-        lower = palette.plastic(float(rng.choice([rng.uniform(2.5, 3.5), rng.uniform(8, 9)])), gloss)
+        pale = float(rng.choice([rng.uniform(2.5, 3.5), rng.uniform(8, 9)]))
+        lower = palette.plastic(pale, gloss)
         paint = paint._replace(below=lower.colour, below_clear=float(rng.uniform(0, 0.9)))
     elif rng.random() < 0.06:
         paint = paint._replace(clear=float(rng.uniform(0.3, 0.9)))
