@@ -23,15 +23,30 @@ HAIR_STOPS, CLOTHES_STOPS = (0.17, 0.3), (0.33, 0.47)
 LIGHTNESS = (0.3, 0.59, 0.11)  # of red, green and blue
 
 
-def _one_of_three(images: tf.Tensor, box, stops, headroom: float) -> tf.Tensor:
-    """Return which third the lightness in a box is in, one-hot (batch, 3)."""
+def lightness(images: tf.Tensor, box, headroom: float = 0.0) -> tf.Tensor:
+    """Return the mean lightness in a box of the face crop, (batch, 1), from 0 to 1.
+
+    Parameters
+    ----------
+    images : tf.Tensor
+        Crops (batch, size, size, 3) in [-1, 1].
+    box : tuple of float
+        Left, top, right and bottom, as shares of the face crop.
+    headroom : float
+        The part of these crops that is above the face crop.
+    """
     rows, columns = face_part(images.shape[1], headroom)
     side = rows.stop - rows.start
     left, top, right, bottom = (int(side * share) for share in box)
     y, x = rows.start, columns.start
     part = images[:, y + top : y + bottom, x + left : x + right, :]
-    light = tf.reduce_mean(part, axis=[1, 2]) @ tf.constant(LIGHTNESS, shape=(3, 1))
-    above = tf.cast((light + 1) / 2 > tf.constant([stops]), tf.float32)
+    mean = tf.reduce_mean(part, axis=[1, 2]) @ tf.constant(LIGHTNESS, shape=(3, 1))
+    return (mean + 1) / 2
+
+
+def _one_of_three(light: tf.Tensor, stops) -> tf.Tensor:
+    """Return which third a lightness (batch, 1) is in, one-hot (batch, 3)."""
+    above = tf.cast(light > tf.constant([stops]), tf.float32)
     return tf.concat([1 - above[:, :1], above[:, :1] - above[:, 1:], above[:, 1:]], axis=1)
 
 
@@ -52,8 +67,8 @@ def suiting_kinds(images: tf.Tensor, card: dict) -> tf.Tensor:
     """
     rows = [[float(name == kind) for name in card["styles"]] for kind in sum(card["suits"], [])]
     headroom = card.get("headroom", 0.0)
-    hair = _one_of_three(images, HAIR, HAIR_STOPS, headroom)
-    clothes = _one_of_three(images, CLOTHES, CLOTHES_STOPS, headroom)
+    hair = _one_of_three(lightness(images, HAIR, headroom), HAIR_STOPS)
+    clothes = _one_of_three(lightness(images, CLOTHES, headroom), CLOTHES_STOPS)
     cells = tf.reshape(hair[:, :, None] * clothes[:, None, :], (-1, len(rows)))
     return cells @ tf.constant(rows)
 

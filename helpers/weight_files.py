@@ -57,9 +57,9 @@ def pack(path: Path, bits: int = 8) -> None:
         name = f"{number:03d}"
         if array.ndim > 1:
             largest = np.abs(array).max(axis=tuple(range(array.ndim - 1)))
-            step = 2.0 ** (np.ceil(np.log2(np.maximum(largest, 1e-6))) - (bits - 1))
             most = 2 ** (bits - 1) - 1
-            packed[name] = np.clip(np.round(array / step), -most, most).astype(np.int8)
+            step = 2.0 ** np.ceil(np.log2(np.maximum(largest, 1e-6) / most))
+            packed[name] = np.round(array / step).astype(np.int8)
             packed[name + STEP] = step.astype(np.float32)
         else:
             packed[name] = array.astype(np.float16)

@@ -29,6 +29,7 @@ def kinds_site(stand_in_folder, tmp_path_factory):
     card = {
         **{"attribute": "glasses", "direction": "add", "network": "attention", "size": 256},
         **{"styles": styles, "kinds": worn.CHOICES["glasses"], "data": "nothing"},
+        "suits": [["cat-eye"] * 3] * 3,
         **{"parameters": generator.count_params(), "licence": "Apache-2.0"},
     }
     export.export_generator(generator, folder / "models" / "glasses-add", card)
@@ -80,6 +81,9 @@ def test_a_kind_is_chosen_by_its_picture(kinds_site, visit):
     assert page.evaluate(focused) == "solid"
     for i, one in enumerate(drawn):
         assert all(not np.array_equal(one, other) for other in drawn[:i])
+
+    # What suits is one of the kinds, not something between them.
+    assert np.array_equal(choose(row.get_by_role("radio", name="cat-eye").check), suits)
 
     choose(page.get_by_role("button", name="Surprise me").click)
     kind = row.locator("input:checked").get_attribute("value")

@@ -10,6 +10,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ALIGNMENT = ROOT / "web" / "test" / "alignment.json"
 
+LOOKS = ROOT / "web" / "test" / "looks.json"
+
 pytestmark = pytest.mark.slow
 
 FACES = {
@@ -63,6 +65,40 @@ def alignment_cases():
     return {"cases": cases}
 
 
+def slanted(size, hair, clothes, right, down):
+    """Draw the face crop that web/test/style.test.ts draws too: two slopes, hair above clothes."""
+    y, x, c = np.mgrid[:size, :size, :3]
+    slope = right * (x / size - 0.5) + down * (y / size - 0.5)
+    return np.where(y < 0.6 * size, hair, clothes) + slope + 0.1 * (c - 1)
+
+
+def looks_cases():
+    """Return face crops hardly lighter or darker than where another kind suits, and their looks."""
+    from helpers import styling
+
+    card = {"styles": list("abcdefghi"), "suits": [list("abc"), list("def"), list("ghi")]}
+    rng, cases = np.random.default_rng(0), []
+    for number in range(36):
+        size, headroom = [(64, 0.0), (96, 3 / 16), (250, 3 / 16)][number % 3]
+        right, down = rng.uniform(-0.4, 0.4, 2)
+        whole = slanted(size, 0, 0, right, down)[None].astype(np.float32)
+        means = [
+            float(styling.lightness(whole, box, headroom)[0, 0])
+            for box in (styling.HAIR, styling.CLOTHES)
+        ]
+        looks, lights = 0, []
+        for mean, stops in zip(means, (styling.HAIR_STOPS, styling.CLOTHES_STOPS), strict=True):
+            stop, lighter = number // 3 % 2, int(rng.integers(2))
+            looks = 3 * looks + stop + lighter
+            lights.append(2 * (stops[stop] + (0.001 if lighter else -0.001) - mean))
+        drawn = [size, *lights, float(right), float(down)]
+        crop = slanted(*drawn)[None].astype(np.float32)
+        told = int(styling.suiting_kinds(crop, card | {"headroom": headroom}).numpy().argmax())
+        assert told == looks
+        cases.append({"headroom": headroom, "drawn": drawn, "looks": looks})
+    return {"cases": cases}
+
+
 def test_the_types_and_the_pages_own_tests(page_folder):
     """`npm test`: the TypeScript compiler, then vitest. The build has installed both."""
     from tooling.page import find_node
@@ -81,6 +117,16 @@ def test_alignment_fixture_is_what_python_computes():
             np.testing.assert_allclose(old[part], new[part], atol=1)
 
 
-if __name__ == "__main__":  # after a change in helpers/alignment.py: python tests/web/test_units.py
+def test_what_suits_is_what_python_finds_to_suit():
+    """The page's unit tests compare with this file too."""
+    stored, now = json.loads(LOOKS.read_text()), looks_cases()
+    assert len({case["looks"] for case in now["cases"]}) == 9
+    for old, new in zip(stored["cases"], now["cases"], strict=True):
+        np.testing.assert_allclose(old["drawn"], new["drawn"], atol=1e-5)
+        assert {**old, "drawn": 0} == {**new, "drawn": 0}
+
+
+if __name__ == "__main__":  # after a change in what they compare: python tests/web/test_units.py
     sys.path.insert(0, str(ROOT))
-    ALIGNMENT.write_text(json.dumps(alignment_cases(), separators=(",", ":")) + "\n")
+    for path, cases in ((ALIGNMENT, alignment_cases), (LOOKS, looks_cases)):
+        path.write_text(json.dumps(cases(), separators=(",", ":")) + "\n")

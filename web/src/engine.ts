@@ -22,7 +22,7 @@ export interface Engine {
   selfTest: SelfTest;
   load(name: string, files: ModelFiles, check: Check): Promise<SelfTest>;
   invert(order: Order, photo: ImageBitmap): Promise<Inverted>;
-  again(strength: number, style: number[]): Promise<Inverted | undefined>;
+  again(strength: number, style: number[], suits: number[]): Promise<Inverted | undefined>;
   resources(): Promise<string[]>;
   stop(): void;
 }
@@ -80,7 +80,7 @@ export async function startEngine(
         selfTest,
         load: (name, files, check) => call("load", [name, files, check]),
         invert: (order, photo) => call("invert", [order, photo], [photo]),
-        again: (strength, style) => call("again", [strength, style]),
+        again: (...asked) => call("again", asked),
         resources: () => call("resources", []),
         stop,
       };

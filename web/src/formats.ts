@@ -23,6 +23,8 @@ export interface ModelEntry {
   styles: string[];
   /** Those of `styles` that stand for kinds, of which one is 1 at most and the others are 0. */
   kinds: string[];
+  /** Three rows of three kinds, those that suit: by how light the hair is, and the clothes. Or none. */
+  suits: string[][];
   /** Pictures of the kinds, relative to the manifest: one for what suits, then one for each. */
   pictures?: string;
   /** Bytes of weights. */

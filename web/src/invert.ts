@@ -22,6 +22,7 @@ import { run } from "./edit";
 import { SIDE } from "./follow";
 import type { Direction } from "./formats";
 import type { HintCode } from "./problems";
+import { looksOf, styleFor } from "./style";
 import type { Track, Tracker } from "./track";
 
 /** What to do with each face: `invert` adds the attribute where it is not, else removes it. */
@@ -33,6 +34,8 @@ export interface Network {
   headroom?: number;
   /** What a generator should draw, where it knows styles. */
   style?: number[];
+  /** For each of a face's looks, the place of the kind that suits, if the style leaves it open. */
+  suits?: number[];
 }
 /** One generator for `add` and `remove`; for `invert` both, and who tells which of them to use. */
 export type Networks = Partial<Record<Direction, Network>> & {
@@ -50,6 +53,7 @@ export interface Edit {
   size: number;
   headroom: number;
   crop: Float32Array;
+  looks: number;
   residual: Float32Array;
 }
 
@@ -148,19 +152,26 @@ export async function findEdits(
     const generator = models[direction]!;
     const cut = cropFor(generator);
     count("align");
-    const residual = await run(generator.model, cut.crop, cut.size, generator.style);
-    edits.push({ ...cut, direction, evidence, residual });
+    face.looks ??= looksOf(cut.crop, cut.size, cut.headroom);
+    const edit = { ...cut, direction, evidence, looks: face.looks };
+    edits.push({ ...edit, residual: await residualOf(edit, generator) });
     count("edit");
   }
   return edits;
 }
 
+function residualOf(
+  { crop, size, looks }: Pick<Edit, "crop" | "size" | "looks">,
+  { model, style = [], suits }: Network,
+): Promise<Float32Array> {
+  return run(model, crop, size, styleFor(looks, style, suits));
+}
+
 /** Compute what is added anew, in another style. */
-export async function restyle(edits: Edit[], { model, style }: Network): Promise<Edit[]> {
+export async function restyle(edits: Edit[], network: Network): Promise<Edit[]> {
   const others: Edit[] = [];
   for (const edit of edits) {
-    const residual =
-      edit.direction === "add" ? await run(model, edit.crop, edit.size, style) : edit.residual;
+    const residual = edit.direction === "add" ? await residualOf(edit, network) : edit.residual;
     others.push({ ...edit, residual });
   }
   return others;

@@ -30,3 +30,49 @@ export function anyStyle(what: Choosable, chance: () => number = Math.random): n
   const kind = what.kinds[Math.floor(chance() * what.kinds.length)];
   return withKind(what, numbers, kind);
 }
+
+/**
+ * For each of the nine looks the place of the kind that suits it, if a style leaves the kind open;
+ * none where it does not, or where nothing is known of what suits.
+ */
+export function suitingKinds(
+  what: Choosable & { suits: string[][] },
+  style: number[],
+): number[] {
+  if (kindOf(what, style) !== "") return [];
+  return what.suits.flat().map((kind) => what.styles.indexOf(kind));
+}
+
+/** What a network is asked for: a style, with the kind that suits a face of these looks. */
+export function styleFor(looks: number, style: number[], suits: number[] = []): number[] {
+  return style.map((value, i) => (i === suits[looks] ? 1 : value));
+}
+
+/** Left, top, right and bottom of where hair and clothes are, as shares of the face crop. */
+const HAIR = [0.36, 0.16, 0.64, 0.25];
+const CLOTHES = [0.2, 0.92, 0.8, 1];
+/** Their mean lightness, 0 to 1, that a third and two thirds of CelebA's faces are below. */
+const HAIR_STOPS = [0.17, 0.3];
+const CLOTHES_STOPS = [0.33, 0.47];
+const LIGHTNESS = [0.3, 0.59, 0.11];
+
+/**
+ * Which of nine looks a face has: three times that of the hair, plus that of the clothes, each 0
+ * where it is dark to 2 where it is light. As `helpers/styling.py` has it.
+ */
+export function looksOf(crop: Float32Array, size: number, headroom: number): number {
+  const above = Math.round(size * headroom);
+  const left = Math.floor(above / 2);
+  const third = (box: number[], stops: number[]) => {
+    const [x0, y0, x1, y1] = box.map((share) => Math.floor((size - above) * share));
+    let sum = 0;
+    for (let y = above + y0; y < above + y1; y++) {
+      for (let x = left + x0; x < left + x1; x++) {
+        for (let k = 0; k < 3; k++) sum += LIGHTNESS[k] * crop[3 * (y * size + x) + k];
+      }
+    }
+    const lightness = (sum / ((x1 - x0) * (y1 - y0)) + 1) / 2;
+    return stops.filter((stop) => lightness > stop).length;
+  };
+  return 3 * third(HAIR, HAIR_STOPS) + third(CLOTHES, CLOTHES_STOPS);
+}

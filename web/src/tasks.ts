@@ -12,7 +12,7 @@ export interface Tasks {
   load(name: string, files: ModelFiles, check: Check): SelfTest;
   invert(order: Order, photo: ImageBitmap): Inverted;
   /** Composite the last photo again, at another strength or in another style. */
-  again(strength: number, style: number[]): Inverted | undefined;
+  again(strength: number, style: number[], suits: number[]): Inverted | undefined;
   /** Addresses of everything that this worker has loaded. */
   resources(): string[];
 }
@@ -38,6 +38,8 @@ export interface Order {
   strength: number;
   /** What to add, where its model knows styles: numbers from -1 to 1, in the model's order. */
   style: number[];
+  /** If that leaves the kind open: for each of a face's looks, the place of the kind that suits. */
+  suits: number[];
   /** In live mode: a number that all frames of one film share, and the time in milliseconds. */
   live?: { film: number; at: number };
 }

@@ -20,6 +20,8 @@ export interface Track {
   measured: boolean;
   /** Whether its attribute is there; kept here by whoever finds out. */
   evidence?: Evidence;
+  /** What suits depends on; kept here likewise, or a hat would change from frame to frame. */
+  looks?: number;
 }
 
 interface Followed extends Track {

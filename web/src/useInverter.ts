@@ -3,10 +3,11 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 
 import { nextVideoFrame, photoFromAddress, photoFromFile, type Facing } from "./capture";
+import type { ModelEntry } from "./formats";
 import type { Inverted } from "./invert";
 import { addressOf } from "./models";
 import { asProblem, Problem } from "./problems";
-import type { Choosable } from "./style";
+import { suitingKinds, type Choosable } from "./style";
 import type { Order } from "./tasks";
 import { useCamera, type Camera } from "./useCamera";
 import { useModels, type Models } from "./useModels";
@@ -51,7 +52,11 @@ export interface Inverter extends Models, Choosable {
 
 /** A camera that gives no frame for so long has something in its way. */
 const PATIENCE = 4000;
-const NONE: string[] = [];
+const NOTHING: Pick<ModelEntry, "styles" | "kinds" | "suits" | "pictures"> = {
+  styles: [],
+  kinds: [],
+  suits: [],
+};
 
 export function useInverter(firstSample: string): Inverter {
   const [busy, setBusy] = useState(false);
@@ -81,7 +86,7 @@ export function useInverter(firstSample: string): Inverter {
   const { camera, video, take, start, stop } = control;
 
   const adder = needed.find(({ role }) => role === "add");
-  const { styles = NONE, kinds = NONE, pictures } = adder ?? {};
+  const { styles, kinds, pictures } = adder ?? NOTHING;
   const style = useMemo(
     () => chosen[adder?.path ?? ""] ?? styles.map(() => 0),
     [chosen, adder?.path, styles],
@@ -90,6 +95,10 @@ export function useInverter(firstSample: string): Inverter {
   useEffect(() => {
     styleNow.current = style;
   }, [style]);
+  const asked = useCallback(
+    () => ({ style: styleNow.current, suits: suitingKinds(adder ?? NOTHING, styleNow.current) }),
+    [adder],
+  );
   const readyAt = useMemo(() => (ready ? performance.now() : 0), [ready]);
   const run = useCallback(
     async (picture: ImageBitmap, live?: Order["live"]): Promise<Shown> => {
@@ -99,7 +108,7 @@ export function useInverter(firstSample: string): Inverter {
         models: Object.fromEntries(needed.map(({ role, path }) => [role, path])),
         column: needed.find(({ role }) => role === "tell")?.column ?? 0,
         strength: strengthNow.current,
-        style: styleNow.current,
+        ...asked(),
         live,
       };
       // The copy goes to the worker for good; the picture stays here to be shown.
@@ -109,7 +118,7 @@ export function useInverter(firstSample: string): Inverter {
       const number = ++results.current;
       return { photo: picture, live: !!live, result, number, milliseconds: now - start };
     },
-    [ready, mode, needed, readyAt],
+    [ready, mode, needed, asked, readyAt],
   );
   // A GPU that was lost needs no message where the next backend takes over, and what computed for
   // too long has got its message as a model.
@@ -209,7 +218,8 @@ export function useInverter(firstSample: string): Inverter {
       try {
         while (again.current.wanted) {
           again.current.wanted = false;
-          const result = await ready.again(strengthNow.current, styleNow.current);
+          const { style, suits } = asked();
+          const result = await ready.again(strengthNow.current, style, suits);
           const number = ++results.current;
           setShown((old) => {
             if (!result || !old?.result || old.photo !== picture) return old;
@@ -225,7 +235,7 @@ export function useInverter(firstSample: string): Inverter {
         again.current.running = false;
       }
     },
-    [ready, failUnlessLost],
+    [ready, asked, failUnlessLost],
   );
 
   // Of two pictures that are asked for, the later one is shown, whichever is there first.

@@ -50,7 +50,7 @@ export function readManifest(json: unknown): ModelEntry[] {
         return wrong(`classifier ${i + 1}: an accuracy`, accuracy);
       }
       const outputs = attributes.length;
-      const nothing = { styles: [], kinds: [], pictures: undefined, measured: undefined };
+      const nothing = { styles: [], kinds: [], suits: [], pictures: undefined, measured: undefined };
       return { ...entry, attribute, role: "tell", outputs, column, accuracy, ...nothing };
     });
   });
@@ -60,7 +60,7 @@ export function readManifest(json: unknown): ModelEntry[] {
 function readStyles(
   entry: Unknown,
   what: string,
-): Pick<ModelEntry, "styles" | "kinds" | "pictures"> {
+): Pick<ModelEntry, "styles" | "kinds" | "suits" | "pictures"> {
   const styles = listOf(entry.styles ?? [], `${what}: "styles"`);
   const kinds = listOf(entry.kinds ?? [], `${what}: "kinds"`);
   const named = styles.every((name) => typeof name === "string") && !styles.includes("");
@@ -68,12 +68,20 @@ function readStyles(
   const each = new Set(kinds);
   const known = each.size === kinds.length && kinds.every((kind) => (styles as unknown[]).includes(kind));
   if (kinds.length > MOST_KINDS || !known) wrong(`${what}: "kinds"`, kinds);
+  const suits = listOf(entry.suits ?? [], `${what}: "suits"`);
+  const three = (row: unknown) => Array.isArray(row) && row.length === 3 && row.every((k) => each.has(k));
+  if (suits.length > 0 && !(suits.length === 3 && suits.every(three))) wrong(`${what}: "suits"`, suits);
   const { pictures } = entry;
   // It becomes a part of the page's style.
   if (pictures !== undefined && !(typeof pictures === "string" && /^\w[\w./-]*$/.test(pictures))) {
     return wrong(`${what}: "pictures"`, pictures);
   }
-  return { styles: styles as string[], kinds: kinds as string[], pictures };
+  return {
+    styles: styles as string[],
+    kinds: kinds as string[],
+    suits: suits as string[][],
+    pictures,
+  };
 }
 
 function readMeasured(json: unknown, what: string): Measured | undefined {

@@ -60,10 +60,10 @@ const tasks: { [Name in TaskName]: (...p: Parameters<Tasks[Name]>) => Promise<un
     return { difference, milliseconds } satisfies SelfTest;
   },
 
-  async invert({ mode, models, column, strength, style, live }, photo) {
+  async invert({ mode, models, column, strength, style, suits, live }, photo) {
     const loaded = (role: Role) => networks.get(models[role] ?? "");
     const [tell, plain] = [loaded("tell"), loaded("add")];
-    const add = plain && { ...plain, style };
+    const add = plain && { ...plain, style, suits };
     const named: Networks = {
       add,
       remove: loaded("remove"),
@@ -85,14 +85,14 @@ const tasks: { [Name in TaskName]: (...p: Parameters<Tasks[Name]>) => Promise<un
     return compositeEdits(photo, edits, strength, watch);
   },
 
-  async again(strength, style) {
+  async again(strength, style, suits) {
     const now = last;
     if (!now) return undefined;
     const watch = stopwatch();
     // Asked while another attribute is being computed, the style may be that one's.
     const fits = now.add?.style?.length === style.length;
     if (now.add && fits && String(now.add.style) !== String(style)) {
-      const add = { ...now.add, style };
+      const add = { ...now.add, style, suits };
       now.edits = await restyle(now.edits, add);
       now.add = add;
       watch.count("edit");

@@ -94,12 +94,12 @@ describe("a model that computes for ever", () => {
     const engine = await started;
     FakeWorker.hangs = () => true;
     const loading = engine.load("b/model.json", files, check).catch((error) => error);
-    const again = engine.again(1, []).catch((error) => error);
+    const again = engine.again(1, [], []).catch((error) => error);
     await wait(PATIENCE.wasm);
     expect(await loading).toMatchObject({ code: "too-slow" });
     expect(await again).toBe(await loading); // it waited in the same worker
     expect(onLost).toHaveBeenCalledExactlyOnceWith("wasm", await loading);
-    await expect(engine.again(1, [])).rejects.toMatchObject({ code: "too-slow" });
+    await expect(engine.again(1, [], [])).rejects.toMatchObject({ code: "too-slow" });
   });
 });
 
@@ -108,7 +108,7 @@ describe("the clock", () => {
     const { started, onLost } = start("wasm");
     const engine = await started;
     for (let frame = 0; frame < 4; frame++) {
-      await engine.again(1, []);
+      await engine.again(1, [], []);
       await wait(PATIENCE.wasm - 1);
     }
     expect(onLost).not.toHaveBeenCalled();
@@ -119,7 +119,7 @@ describe("the clock", () => {
     const { started, onLost } = start("wasm");
     const engine = await started;
     FakeWorker.hangs = () => true;
-    engine.again(1, []).catch(() => undefined);
+    engine.again(1, [], []).catch(() => undefined);
     await wait(2);
     vi.setSystemTime(Date.now() + 3_600_000);
     await wait(2);
@@ -131,7 +131,7 @@ describe("the clock", () => {
     const engine = await started;
     expect(engine.backend).toBe("webgpu");
     FakeWorker.hangs = () => true;
-    const frame = engine.again(1, []).catch((error) => error);
+    const frame = engine.again(1, [], []).catch((error) => error);
     await wait(PATIENCE.webgpu);
     expect((await frame).code).toBe("gpu-lost");
     expect(onLost).toHaveBeenCalledOnce();

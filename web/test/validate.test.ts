@@ -24,6 +24,7 @@ const check = { size: 2, image: base64(12), output: base64(48), tolerance: 0.02 
 
 const PROTOTYPE = '{"__proto__": {"models": []}}';
 
+const KINDS = { styles: ["a"], kinds: ["a"] };
 const MANY = Array.from({ length: 1000 }, (_, i) => `kind ${i}`);
 
 /** Files that an attacker, or a bug, could put in a model's place. */
@@ -63,6 +64,9 @@ const HOSTILE: [name: string, read: () => unknown, words: string][] = [
   ["a kind twice", () => withEntry({ styles: ["a"], kinds: ["a", "a"] }), '"kinds"'],
   ["kinds that are a word", () => withEntry({ kinds: "round" }), '"kinds" is no list'],
   ["a thousand kinds", () => withEntry({ styles: MANY, kinds: MANY }), '"kinds"'],
+  ["what suits, in two rows", () => withEntry({ ...KINDS, suits: [["a", "a", "a"], ["a", "a", "a"]] }), '"suits"'],
+  ["what suits, in rows of two", () => withEntry({ ...KINDS, suits: Array(3).fill(["a", "a"]) }), '"suits"'],
+  ["what suits, and is no kind", () => withEntry({ ...KINDS, suits: Array(3).fill(["a", "a", "b"]) }), '"suits"'],
   ["pictures that are style", () => withEntry({ pictures: 'a")} * {' }), '"pictures"'],
   ["pictures elsewhere", () => withEntry({ pictures: "//a.test/b" }), '"pictures"'],
   ["a style that the model does not take", () => withCheck({ style: [1] }), '"style" is [1]'],
@@ -84,7 +88,7 @@ describe("the files of a model", () => {
       models: [entry, high],
       classifiers: [classifier],
     });
-    const made = { role: "add", outputs: 128 * 128 * 3, column: 0, styles: [], kinds: [] };
+    const made = { role: "add", outputs: 128 * 128 * 3, column: 0, styles: [], kinds: [], suits: [] };
     expect(generator).toEqual({ ...entry, headroom: 0, ...made });
     expect(other).toEqual({ ...high, ...made });
     expect(readCheck(check, { ...shape, headroom: 0.1875 }).headroom).toBe(0.1875);

@@ -47,8 +47,8 @@ OFTEN_OTHERS = {"glasses": {}, "hat": {"peaked cap": 7}}
 # What suits, by how light the hair is (rows) and how light the clothes are (columns).
 SUITS = {
     "glasses": (
-        ("wayfarer", "rectangle", "browline"),
-        ("square", "half-rim", "oval"),
+        ("wayfarer", "rectangle", "square"),
+        ("square", "round", "oval"),
         ("rectangle", "round", "cat-eye"),
     ),
     "hat": (
