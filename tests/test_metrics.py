@@ -685,7 +685,7 @@ def test_any_style_is_another_for_each_image_and_the_same_for_the_same(
         images = pixels.to_unit(plain_faces(24, size=SIZE))
         used["add"], used["again"] = (generators[0](images).numpy() for _ in range(2))
         used["one by one"] = np.concatenate([generators[0](image[None]) for image in images])
-        used["suits"] = styling.in_style(weight_files.load_network(weights / "glasses-add.npz")[0])(
+        used["zeros"] = styling.in_style(weight_files.load_network(weights / "glasses-add.npz")[0])(
             images
         ).numpy()
         return cards
@@ -698,8 +698,8 @@ def test_any_style_is_another_for_each_image_and_the_same_for_the_same(
     assert cards["add"]["style"] == "by chance" and "style" not in cards["remove"]
     np.testing.assert_array_equal(used["add"], used["again"])
     np.testing.assert_allclose(used["add"], used["one by one"], atol=1e-6)
-    as_it_suits = np.abs(used["add"] - used["suits"]).max(axis=(1, 2, 3)) < 1e-5
-    assert 0.05 < as_it_suits.mean() < 0.5  # one in four
+    # All ask for a kind, and no row is like that of the network left to itself.
+    assert np.abs(used["add"] - used["zeros"]).max(axis=(1, 2, 3)).min() > 1e-5
 
 
 def _no_dlib():
