@@ -51,9 +51,7 @@ def dress(split: Split, direction: str, cache: Path | None = None, times: int = 
         dressed = [
             Dressed(photo, attribute, where[photo], seed, (), _strength(seed, len(photos)))
             if any_kind
-            else Dressed(
-                photo, attribute, where[photo], None, worn.any_row(attribute, seed, evenly=True)
-            )
+            else Dressed(photo, attribute, where[photo], None, worn.any_row(attribute, seed))
             for seed, photo in enumerate(photos * times)
             if photo in where
         ]

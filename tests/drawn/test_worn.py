@@ -289,14 +289,6 @@ def test_any_style_is_of_all_kinds_and_at_times_of_a_kind_alone(attribute):
     assert rows[7] == any_row(attribute, 7)
 
 
-def test_to_learn_rare_kinds_come_more_often_than_one_meets_them():
-    def share(**how):
-        rows = [any_row("hat", seed, **how) for seed in range(600)]
-        return np.mean([styles.read_row("hat", row).kind in ("bucket", "cloche") for row in rows])
-
-    assert share() < 0.09 < 0.1 < share(evenly=True) < 0.16
-
-
 def test_most_glasses_are_clear_and_dark_ones_are_dark():
     rows = [styles.read_row("glasses", any_row("glasses", seed)) for seed in range(800)]
     shades = {
@@ -309,22 +301,6 @@ def test_most_glasses_are_clear_and_dark_ones_are_dark():
     assert 0.3 < dark["aviator"] < 0.7 and 0.1 < dark["rectangle"] < 0.4
     for found in shades.values():
         assert ((found > 0.25) & (found < 0.79)).mean() < 0.15
-
-
-def test_a_frame_of_two_colours_has_the_other_below(photo):
-    scene = see(photo, STRAIGHT)
-    plain = styles.suiting_glasses(scene, styles.read_row("glasses", row("glasses", "square")))
-    dark = np.full(3, 0.01)
-    black = plain._replace(paint=plain.paint._replace(colour=dark, spotted=0.0, clear=0.0))
-    two = black._replace(paint=black.paint._replace(below=np.array([0.6, 0.1, 0.1])))
-    clear = two._replace(paint=two.paint._replace(below_clear=1.0))
-    one, red, through = (put_on(scene, each)[0].astype(int) for each in (black, two, clear))
-    changed = np.abs(red - one).max(axis=2) > 20
-    eyes = int(STRAIGHT[0, 1])
-    assert changed[eyes:].sum() > 20 and changed[: eyes - 4].sum() == 0
-    assert red[changed][:, 0].mean() > red[changed][:, 2].mean() + 30
-    # What is clear shows the skin: it is nearer to the photo.
-    assert np.abs(through - photo)[changed].mean() < np.abs(red - photo)[changed].mean()
 
 
 def test_a_crown_is_as_high_as_the_hair_and_no_higher_than_it_may():

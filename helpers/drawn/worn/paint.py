@@ -19,7 +19,6 @@ METALS = {
     "copper": (0.62, 0.33, 0.2),
     "black": (0.012, 0.012, 0.013),
 }
-CHANGES = (-4.0, 3.0)  # mm below the pupils: from here to there a frame of two colours changes
 
 
 class Paint(NamedTuple):
@@ -41,10 +40,6 @@ class Paint(NamedTuple):
         Of rims, bridge and temples of metal.
     phase : float
         Where the spots are.
-    below : (3,) or None
-        Colour of the lower half, if it has another: that of a browline's rims, often clear.
-    below_clear : float
-        How clear that is.
     """
 
     colour: np.ndarray
@@ -54,8 +49,6 @@ class Paint(NamedTuple):
     clear: float = 0.0
     metal: np.ndarray = np.array(METALS["silver"])
     phase: float = 0.0
-    below: np.ndarray | None = None
-    below_clear: float = 0.0
 
 
 def _spots(points: np.ndarray, phase: float) -> np.ndarray:
@@ -75,14 +68,9 @@ def surface(mesh: Mesh, pose: Pose, paint: Paint) -> np.ndarray:
     material = mesh.more[:, 0].round().astype(int)
     share = (paint.spotted * _spots(mesh.points, paint.phase))[:, None]
     albedo = (1 - share) * paint.colour + share * paint.spots
-    clear = np.full(len(albedo), 0.8 * paint.clear)
-    if paint.below is not None:
-        low = np.clip((mesh.points[:, 1] - CHANGES[0]) / np.ptp(CHANGES), 0, 1)[:, None]
-        albedo = (1 - low) * albedo + low * paint.below
-        clear = (1 - low[:, 0]) * clear + low[:, 0] * 0.8 * paint.below_clear
     metal = material == METAL
     albedo[metal] = paint.metal
-    clear[metal] = 0.0
+    clear = np.where(metal, 0.0, 0.8 * paint.clear)
     # The edge of a lens is grey, as one looks along the glass.
     clear[material == CLEAR], clear[material == PAD] = 0.5, 0.75
     albedo[material == CLEAR], albedo[material == PAD] = 0.12, 0.3

@@ -99,32 +99,26 @@ def read_row(attribute: str, style: tuple[float, ...]) -> Style:
     return Style(kind, dict(zip(NUMBERS[attribute], numbers, strict=True)))
 
 
-def any_row(attribute: str, seed: int, *, evenly: bool = False) -> tuple[float, ...]:
-    """Return the style of one who chooses a kind and, but for one in `AS_IT_IS`, the rest too.
-
-    Kinds come about as often as one meets them; if `evenly`, half of the time each alike, so that a
-    network learns the rare ones too.
-    """
+def any_row(attribute: str, seed: int) -> tuple[float, ...]:
+    """Return the style of one who chooses a kind and, but for one in `AS_IT_IS`, the rest too."""
     rng = np.random.default_rng([seed, 1])
     kinds, often = zip(*OFTEN[attribute].items(), strict=True)
-    alike = evenly and rng.random() < 0.5
-    kind = str(rng.choice(kinds, p=None if alike else np.array(often) / sum(often)))
+    kind = str(rng.choice(kinds, p=np.array(often) / sum(often)))
     # Nearer to what suits more often than far from it.
     chosen = rng.triangular(-1, 0, 1, len(NUMBERS[attribute])).tolist()
     numbers = dict(zip(NUMBERS[attribute], chosen, strict=True))
     if attribute == "glasses":
-        numbers |= _any_numbers(rng, kind)
+        numbers["lenses"] = _any_lenses(rng, kind)
     return row(attribute, kind, **({} if rng.integers(AS_IT_IS) == 0 else numbers))
 
 
-def _any_numbers(rng, kind: str) -> dict[str, float]:
-    """Return what is otherwise spread than the other numbers: as any glasses are."""
-    # Most people see through theirs; who does not sees little.
+def _any_lenses(rng, kind: str) -> float:
+    """Return how dark lenses are: most people see through theirs, and sunglasses are dark."""
     chance = rng.random() - SUNNY.get(kind, SUNNY_OTHERS)
     shade = rng.uniform(0.8, 1) if chance < 0 else rng.uniform(0.15, 0.8)
     if chance > TINTED:
         shade = abs(rng.normal(0, 0.05))
-    return {"lenses": float(rng.choice([-shade, shade], p=[0.3, 0.7]))}
+    return float(rng.choice([-shade, shade], p=[0.3, 0.7]))
 
 
 class Looks(NamedTuple):
@@ -245,12 +239,6 @@ def _any_paint(rng):
         paint = paint._replace(colour=dark, spotted=0.0, clear=0.0)
     elif chance > 0.88:  # odd
         paint = paint._replace(colour=palette.linear(*rng.uniform(10, 240, 3)))
-    if rng.random() < 0.12:  # of two colours: often clear, or as light as skin, below
-        pale = float(rng.choice([rng.uniform(2.5, 3.5), rng.uniform(8, 9)]))
-        lower = palette.plastic(pale, gloss)
-        paint = paint._replace(below=lower.colour, below_clear=float(rng.uniform(0, 0.9)))
-    elif rng.random() < 0.06:
-        paint = paint._replace(clear=float(rng.uniform(0.3, 0.9)))
     return paint._replace(metal=paint.metal * rng.uniform(0.6, 1.15))
 
 
