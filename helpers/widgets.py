@@ -59,7 +59,7 @@ def style_sliders(
         chosen = {c.description: c.value for c in controls} | {choice.value: 1.0}
         style = np.float32([[chosen.get(name, 0.0) for name in card["styles"]]])
         if not choice.value and card.get("suits"):
-            style = style + styling.suiting_kinds(unit, card)
+            style += np.asarray(styling.suiting_kinds(unit, card))
         edited = np.clip(unit + np.asarray(network([unit, style])), -1, 1)
         said = [f"{c.description} {c.value:g}" for c in controls if c is not choice]
         said = ", ".join([choice.label] * bool(kinds) + said)

@@ -90,7 +90,7 @@ def row(attribute: str, kind: str = "", **numbers: float) -> tuple[float, ...]:
 def read_row(attribute: str, style: tuple[float, ...]) -> Style:
     """Return what a row of numbers asks for; () asks for what suits."""
     kinds, names = CHOICES[attribute], STYLES[attribute]
-    style = style or (0.0,) * len(names)
+    style = tuple(style) or (0.0,) * len(names)
     if len(style) != len(names):
         raise ValueError(f"A style of {attribute} is {', '.join(names)}, not {len(style)} numbers.")
     best = int(np.argmax(style[: len(kinds)]))
