@@ -88,7 +88,7 @@ def looks_cases():
         ]
         looks, lights = 0, []
         for mean, stops in zip(means, (styling.HAIR_STOPS, styling.CLOTHES_STOPS), strict=True):
-            stop, lighter = number // 3 % 2, int(rng.integers(2))
+            stop, lighter = map(int, rng.integers(2, size=2))
             looks = 3 * looks + stop + lighter
             lights.append(2 * (stops[stop] + (0.001 if lighter else -0.001) - mean))
         drawn = [size, *lights, float(right), float(down)]
