@@ -86,10 +86,11 @@ def looks_cases():
             float(styling.lightness(whole, box, headroom)[0, 0])
             for box in (styling.HAIR, styling.CLOTHES)
         ]
-        looks, lights = 0, []
-        for mean, stops in zip(means, (styling.HAIR_STOPS, styling.CLOTHES_STOPS), strict=True):
-            stop, lighter = map(int, rng.integers(2, size=2))
-            looks = 3 * looks + stop + lighter
+        looks, lights = number % 9, []
+        both = (styling.HAIR_STOPS, styling.CLOTHES_STOPS)
+        for third, mean, stops in zip(divmod(looks, 3), means, both, strict=True):
+            stop = number % 2 if third == 1 else third // 2  # a middle has two ends
+            lighter = third > stop
             lights.append(2 * (stops[stop] + (0.001 if lighter else -0.001) - mean))
         drawn = [size, *lights, float(right), float(down)]
         crop = slanted(*drawn)[None].astype(np.float32)
