@@ -57,8 +57,8 @@ class Dressed(NamedTuple):
     photo: Path
     attribute: str
     landmarks: tuple[float, ...]  # ten numbers, as `worn.landmarks` finds them
-    seed: int | None = None  # of one of any kind; None: one that suits the face
-    style: tuple[float, ...] = ()  # in which it suits
+    seed: int | None = None  # of one with all by chance; None: one in a style
+    style: tuple[float, ...] = ()
     strength: float = 1.0  # 0 for nothing: somebody who is to be left as they are
 
 

@@ -21,8 +21,8 @@ def dress(split: Split, direction: str, cache: Path | None = None, times: int = 
     Parameters
     ----------
     direction : {"add", "remove"}
-        What is to be learned. To add, one that suits the face, in a style by chance, stands in for
-        all photos with; to remove, one of any kind stands beside them, or, once in `LEFT_ALONE`
+        What is to be learned. To add, one of a kind and in a style by chance stands in for all
+        photos with; to remove, one of any kind stands beside them, or, once in `LEFT_ALONE`
         times, nothing: else a generator takes hair for a hat.
     cache : Path or None
         Where to keep the landmarks that are found.

@@ -15,7 +15,6 @@ import numpy as np
 from .errors import CourseError, explain, is_refusal
 
 PART = ".part"  # what the names of unfinished files end in
-STEP = "_step"  # ends the name of what an array of whole numbers is multiplied by
 MOST_WEIGHTS = 256 << 20  # bytes in a file of weights, unpacked; the course's own have 1 to 4 MB
 MOST_OF_NETWORK = {"size": 1024, "width": 256}
 
@@ -95,8 +94,6 @@ def write_text(path: Path, text: str) -> None:
 def read_weights(path: Path) -> tuple[dict, list[np.ndarray]]:
     """Read a file of weights: its card, and its arrays as float32, sorted by their names.
 
-    Whole numbers (of `weight_files.pack`) have a step of each channel beside them.
-
     Nothing is unpickled. A small file can unpack to any size, and its card can ask for a network
     of any size: both are refused before they take up the memory.
 
@@ -115,11 +112,8 @@ def read_weights(path: Path) -> tuple[dict, list[np.ndarray]]:
         for key, most in MOST_OF_NETWORK.items():
             if not 0 < (card.get(key) or most) <= most:
                 raise ValueError(f"its network has a {key} of {card[key]}")
-        names = sorted(name for name in file.files if name != "card" and not name.endswith(STEP))
-        steps = (file[name + STEP] if name + STEP in file.files else 1.0 for name in names)
-        return card, [
-            file[name].astype(np.float32) * step for name, step in zip(names, steps, strict=True)
-        ]
+        names = sorted(name for name in file.files if name != "card")
+        return card, [file[name].astype(np.float32) for name in names]
 
 
 @contextlib.contextmanager

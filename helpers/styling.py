@@ -17,7 +17,7 @@ from .pixels import face_part
 # By this word a kind is chosen, where numbers are chosen by their names.
 KIND = "kind"
 # Left, top, right and bottom of where hair and clothes are, as shares of the face crop.
-HAIR, CLOTHES = (0.36, 0.16, 0.64, 0.25), (0.2, 0.92, 0.8, 1.0)
+HAIR_BOX, CLOTHES_BOX = (0.36, 0.16, 0.64, 0.25), (0.2, 0.92, 0.8, 1.0)
 # Their mean lightness, 0 to 1, that a third and two thirds of CelebA's faces are below.
 HAIR_STOPS, CLOTHES_STOPS = (0.17, 0.3), (0.33, 0.47)
 LIGHTNESS = (0.3, 0.59, 0.11)  # of red, green and blue
@@ -67,8 +67,8 @@ def suiting_kinds(images: tf.Tensor, card: dict) -> tf.Tensor:
     """
     rows = [[float(name == kind) for name in card["styles"]] for kind in sum(card["suits"], [])]
     headroom = card.get("headroom", 0.0)
-    hair = _one_of_three(lightness(images, HAIR, headroom), HAIR_STOPS)
-    clothes = _one_of_three(lightness(images, CLOTHES, headroom), CLOTHES_STOPS)
+    hair = _one_of_three(lightness(images, HAIR_BOX, headroom), HAIR_STOPS)
+    clothes = _one_of_three(lightness(images, CLOTHES_BOX, headroom), CLOTHES_STOPS)
     cells = tf.reshape(hair[:, :, None] * clothes[:, None, :], (-1, len(rows)))
     return cells @ tf.constant(rows)
 

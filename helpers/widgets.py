@@ -39,7 +39,7 @@ def style_sliders(
         As `weight_files.load_network` gives it: maps ``[images, styles]`` to residuals.
     card : dict
         Of the same; its ``"styles"`` name the numbers, and its ``"kinds"`` those of them of which
-        at most one is 1.
+        at most one is 1; its ``"suits"``, if it has it, which of those suits (`styling`).
     image : np.ndarray
         A face crop, float32 (size, size, 3) in [-1, 1].
     """

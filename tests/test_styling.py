@@ -67,18 +67,18 @@ def test_kinds_that_the_weights_do_not_know_are_not_what_suits(styled, tmp_path)
     assert "suits" not in weight_files.load_network(path)[1]
 
 
-def test_packed_weights_are_half_as_large_and_off_by_half_a_step_at_most(styled, tmp_path):
+def test_packed_weights_are_smaller_and_off_by_half_a_step_at_most(styled, tmp_path):
     path = tmp_path / "hat-add.npz"
     weight_files.save_generator(path, styled, CARD)
     size, (_, before) = path.stat().st_size, read_weights(path)
     weight_files.pack(path)
     card, after = read_weights(path)
-    assert card["bits"] == 8 and path.stat().st_size < 0.65 * size
+    assert card["bits"] == 8 and path.stat().st_size < 0.75 * size
     for old, new in zip(before, after, strict=True):
         assert old.shape == new.shape and new.dtype == np.float32
         largest = np.abs(old).max(axis=tuple(range(old.ndim - 1))) if old.ndim > 1 else 0
-        # Steps are powers of two: at most twice as long as 127 to the largest number.
-        assert (np.abs(old - new) <= largest / 127 + 1e-9).all()
+        # Steps are powers of two: at most twice as long as 128 to the largest number.
+        assert (np.abs(old - new) <= largest / 128 + 1e-9).all()
     network, _ = weight_files.load_network(path)
     crops = people()
     style = np.float32([worn.row("hat", "cap")])

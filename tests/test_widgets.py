@@ -133,6 +133,13 @@ def test_style_sliders_give_the_network_what_they_say():
     assert edited() == [128, 159]
     assert moves(widget, "kind", "square") == [True]  # instead of it, not beside it
     assert edited() == [128, 239]
+    # Without a kind, it is asked for the one that suits: hair not dark, clothes dark.
+    suits = [["square"] * 3, ["round", "square", "square"], ["square"] * 3]
+    gray = np.full((128, 128, 3), -0.5)
+    widget = widgets.style_sliders(network, card | {"suits": suits}, gray)
+    assert edited() == [64, 0]
+    widget = widgets.style_sliders(network, card | {"suits": [["square"] * 3] * 3}, gray)
+    assert edited() == [64, 80]
     older = widgets.style_sliders(network, {"styles": card["styles"]}, np.zeros((128, 128, 3)))
     assert len(older.children) == 4 + 1
 

@@ -186,7 +186,7 @@ def train(
         Direction | None,
         typer.Option(
             help="Draw hats or glasses on the photos without, so that the true edit is known. add: "
-            "what suits each face, instead of the photos with. remove: any kind, or none, beside "
+            "some kind on each face, instead of the photos with. remove: any kind, or none, beside "
             "them. Only that direction learns. \\[default: draw nothing]",
         ),
     ] = None,

@@ -360,6 +360,16 @@ def test_a_kind_is_chosen_in_the_command_and_two_at_once_are_refused(course, kin
     generator = weight_files.load_generator(kinds, style)[0]
     expected = inverter.invert_photo(photo, generator, aligned=True).edited
     np.testing.assert_array_equal(edited, expected)
+    # Without a kind, it is the one that suits.
+    code, text = course(*words[:-2])
+    assert code == 0, text
+    edited = np.asarray(Image.open(tmp_path / "out" / "p-glasses-add.png"))
+    network, card = weight_files.load_network(kinds)
+    asked = styling.suiting_kinds(pixels.to_unit(photo[None]), card)[0].numpy()
+    assert asked.sum() == 1
+    generator = styling.in_style(network, asked)
+    expected = inverter.invert_photo(photo, generator, aligned=True).edited
+    assert np.abs(edited.astype(int) - expected).max() <= 1
     code, text = course(*words, "--style", "kind=round")
     assert code == 2 and "kind=cat eye or kind=round, not both" in text
     code, text = course(*words[:-1], "kind=heart")
@@ -380,6 +390,7 @@ def test_kinds_are_exported_with_their_pictures_at_256_px(kinds, tmp_path):
     assert "DepthToSpace" in operations and not operations & {"Shape", "Tile", "ExpandDims"}
     (entry,) = export.write_manifest(folder.parent)["models"]
     assert entry["size"] == 256 and entry["kinds"] == card["kinds"]
+    assert entry["suits"] == [list(row) for row in worn.SUITS["glasses"]]
     assert json.loads((folder / "card.json").read_text())["kinds"] == card["kinds"]
     pictures = folder.parent / entry["pictures"]
     assert pictures.stat().st_size < 40_000
@@ -394,7 +405,7 @@ def test_kinds_are_exported_with_their_pictures_at_256_px(kinds, tmp_path):
     assert "pictures" not in entry and "heart" in entry["kinds"]
     export.export_generator(styling.in_style(network), folder, card)
     (entry,) = export.write_manifest(folder.parent)["models"]
-    assert not entry.keys() & {"styles", "kinds", "pictures"}
+    assert not entry.keys() & {"styles", "kinds", "suits", "pictures"}
 
 
 @pytest.mark.slow

@@ -84,7 +84,7 @@ def looks_cases():
         whole = slanted(size, 0, 0, right, down)[None].astype(np.float32)
         means = [
             float(styling.lightness(whole, box, headroom)[0, 0])
-            for box in (styling.HAIR, styling.CLOTHES)
+            for box in (styling.HAIR_BOX, styling.CLOTHES_BOX)
         ]
         looks, lights = number % 9, []
         both = (styling.HAIR_STOPS, styling.CLOTHES_STOPS)

@@ -152,8 +152,10 @@ export async function findEdits(
     const generator = models[direction]!;
     const cut = cropFor(generator);
     count("align");
-    face.looks ??= looksOf(cut.crop, cut.size, cut.headroom);
-    const edit = { ...cut, direction, evidence, looks: face.looks };
+    // Where a hat is to come off, it is the hat that would be taken for hair.
+    const seen = () => looksOf(cut.crop, cut.size, cut.headroom);
+    const looks = direction === "add" ? (face.looks ??= seen()) : 0;
+    const edit = { ...cut, direction, evidence, looks };
     edits.push({ ...edit, residual: await residualOf(edit, generator) });
     count("edit");
   }

@@ -92,12 +92,17 @@ export function useInverter(firstSample: string): Inverter {
     [chosen, adder?.path, styles],
   );
   const styleNow = useRef(style);
+  const adderNow = useRef(adder);
   useEffect(() => {
     styleNow.current = style;
-  }, [style]);
+    adderNow.current = adder;
+  }, [style, adder]);
   const asked = useCallback(
-    () => ({ style: styleNow.current, suits: suitingKinds(adder ?? NOTHING, styleNow.current) }),
-    [adder],
+    () => ({
+      style: styleNow.current,
+      suits: suitingKinds(adderNow.current ?? NOTHING, styleNow.current),
+    }),
+    [],
   );
   const readyAt = useMemo(() => (ready ? performance.now() : 0), [ready]);
   const run = useCallback(

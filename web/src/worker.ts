@@ -91,7 +91,8 @@ const tasks: { [Name in TaskName]: (...p: Parameters<Tasks[Name]>) => Promise<un
     const watch = stopwatch();
     // Asked while another attribute is being computed, the style may be that one's.
     const fits = now.add?.style?.length === style.length;
-    if (now.add && fits && String(now.add.style) !== String(style)) {
+    const before = [now.add?.style, now.add?.suits];
+    if (now.add && fits && String(before) !== String([style, suits])) {
       const add = { ...now.add, style, suits };
       now.edits = await restyle(now.edits, add);
       now.add = add;

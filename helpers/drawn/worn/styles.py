@@ -3,7 +3,7 @@
 A style is a row of numbers, which a generator can be told: one for each kind, of which one is 1 (or
 none, for the kind that suits), then some from -1 to 1 that change it, 0 being as it suits. So a row
 of zeros is what suits, and what suits is a function of the photo: of how light hair and clothes
-are, and of how long the face is.
+are, and of how long the face is. A network is always asked for a kind: `styling` chooses that.
 """
 
 from typing import NamedTuple
