@@ -40,7 +40,8 @@ def lightness(images: tf.Tensor, box, headroom: float = 0.0) -> tf.Tensor:
     left, top, right, bottom = (int(side * share) for share in box)
     y, x = rows.start, columns.start
     part = images[:, y + top : y + bottom, x + left : x + right, :]
-    mean = tf.reduce_mean(part, axis=[1, 2]) @ tf.constant(LIGHTNESS, shape=(3, 1))
+    # As a product of matrices, TensorFlow.js' converter ends the whole process over it.
+    mean = tf.reduce_sum(tf.reduce_mean(part, axis=[1, 2]) * LIGHTNESS, axis=1, keepdims=True)
     return (mean + 1) / 2
 
 
@@ -69,7 +70,7 @@ def suiting_kinds(images: tf.Tensor, card: dict) -> tf.Tensor:
     headroom = card.get("headroom", 0.0)
     hair = _one_of_three(lightness(images, HAIR_BOX, headroom), HAIR_STOPS)
     clothes = _one_of_three(lightness(images, CLOTHES_BOX, headroom), CLOTHES_STOPS)
-    cells = tf.reshape(hair[:, :, None] * clothes[:, None, :], (-1, len(rows)))
+    cells = tf.concat([hair[:, i : i + 1] * clothes for i in range(3)], axis=1)
     return cells @ tf.constant(rows)
 
 

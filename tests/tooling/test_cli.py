@@ -410,6 +410,11 @@ def test_kinds_are_exported_with_their_pictures_at_256_px(kinds, tmp_path):
     export.export_generator(styling.in_style(network), folder, card)
     (entry,) = export.write_manifest(folder.parent)["models"]
     assert not entry.keys() & {"styles", "kinds", "suits", "pictures"}
+    # What is loaded for one image in, one residual out, chooses what suits in the page, too.
+    generator, card = weight_files.load_generator(kinds)
+    export.export_generator(generator, folder, card)
+    image = pixels.to_unit(faces.draw_face(3, 256)[None])
+    assert np.abs(export.graph_output(folder, image) - generator(image).numpy()).max() < 0.01
 
 
 @pytest.mark.slow
