@@ -22,7 +22,7 @@ import { run } from "./edit";
 import { SIDE } from "./follow";
 import type { Direction } from "./formats";
 import type { HintCode } from "./problems";
-import { looksOf, styleFor } from "./style";
+import { keptLooks, looksOf, styleFor } from "./style";
 import type { Track, Tracker } from "./track";
 
 /** What to do with each face: `invert` adds the attribute where it is not, else removes it. */
@@ -152,9 +152,7 @@ export async function findEdits(
     const generator = models[direction]!;
     const cut = cropFor(generator);
     count("align");
-    // Where a hat is to come off, it is the hat that would be taken for hair.
-    const seen = () => looksOf(cut.crop, cut.size, cut.headroom);
-    const looks = direction === "add" ? (face.looks ??= seen()) : 0;
+    const looks = keptLooks(face, direction, () => looksOf(cut.crop, cut.size, cut.headroom));
     const edit = { ...cut, direction, evidence, looks };
     edits.push({ ...edit, residual: await residualOf(edit, generator) });
     count("edit");

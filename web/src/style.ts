@@ -1,5 +1,7 @@
 /** A style is a row of numbers. Some stand for kinds: of those one is 1 at most, the others are 0. */
 
+import type { Direction } from "./formats";
+
 /** What may be chosen of what is added. */
 export interface Choosable {
   /** Of all numbers, each from -1 to 1; 0 is what suits. */
@@ -75,4 +77,12 @@ export function looksOf(crop: Float32Array, size: number, headroom: number): num
     return stops.filter((stop) => lightness > stop).length;
   };
   return 3 * third(HAIR, HAIR_STOPS) + third(CLOTHES, CLOTHES_STOPS);
+}
+
+/**
+ * The looks of a face as they were when something was first added to it: a hat that suits does not
+ * change from frame to frame. Where a hat is to come off, it would be taken for hair: none are kept.
+ */
+export function keptLooks(face: { looks?: number }, direction: Direction, see: () => number): number {
+  return direction === "add" ? (face.looks ??= see()) : 0;
 }

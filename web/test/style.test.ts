@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 
 import { describe, expect, it } from "vitest";
 
-import { anyStyle, kindOf, looksOf, styleFor, suitingKinds, withKind } from "../src/style";
+import { anyStyle, keptLooks, kindOf, looksOf, styleFor, suitingKinds, withKind } from "../src/style";
 
 const what = { styles: ["round", "square", "cat-eye", "size", "lenses"], kinds: ["round", "square", "cat-eye"] };
 const numbers = { styles: ["shape", "lenses"], kinds: [] };
@@ -52,6 +52,14 @@ describe("the kind that suits", () => {
     expect(suitingKinds({ ...what, suits }, [0, 1, 0, 0, 0])).toEqual([]);
     expect(styleFor(6, [0, 1, 0, 0, 0], [])).toEqual([0, 1, 0, 0, 0]);
     expect(suitingKinds({ ...numbers, suits: [] }, [1, 1])).toEqual([]);
+  });
+
+  it("is kept from frame to frame, from the first on which something is added", () => {
+    const face = {};
+    expect(keptLooks(face, "remove", () => 3)).toBe(0); // what looks like hair is the hat
+    expect(keptLooks(face, "add", () => 5)).toBe(5);
+    expect(keptLooks(face, "add", () => 7)).toBe(5);
+    expect(keptLooks({}, "add", () => 7)).toBe(7);
   });
 
   const path = new URL("looks.json", import.meta.url);
