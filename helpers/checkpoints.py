@@ -178,5 +178,6 @@ def _begin_with_weights(folder: Path, trainer: Trainer) -> None:
         except ValueError as error:
             raise TrainingError(
                 f"{path} holds another network than the one asked for here: "
-                f"{card['network']}, {card['size']} px, width {card.get('width') or 'full'}."
+                f"{card['network']}, {card['size']} px, width {card.get('width') or 'full'}, "
+                f"{len(card.get('styles', ()))} numbers for a style."
             ) from error

@@ -21,6 +21,7 @@ from .files import folder_written_whole, write_text
 from .processes import silenced
 
 PICTURES = "kinds.webp"
+STYLING = ("styles", "kinds", "suits", "by_light")  # what cards say of what may be chosen
 TOLERANCE = 0.02  # of the largest output: float16 weights move it by up to 0.003
 SHARED = "weights.bin"  # beside model.json, in `share_weights`
 
@@ -66,9 +67,7 @@ def export_generator(generator: keras.Model, out: Path, card: dict) -> Path:
         ``out / "model.json"``.
     """
     if len(generator.inputs) == 1:  # its style was fixed: the page has none to choose
-        card = {
-            name: value for name, value in card.items() if name not in ("styles", "kinds", "suits")
-        }
+        card = {name: value for name, value in card.items() if name not in STYLING}
     return _export(generator, out, card)
 
 
@@ -327,7 +326,7 @@ def write_manifest(models: Path) -> dict:
         what = (
             ("attributes", "accuracy")
             if judge
-            else ("attribute", "direction", "styles", "kinds", "suits", "measured")
+            else ("attribute", "direction", *STYLING, "measured")
         )
         entry = {
             **{key: card[key] for key in what if key in card},

@@ -346,8 +346,8 @@ def attention_generator(
     keras.Model
         (batch, size, size, 3) in [-1, 1] to a residual of the same shape, in [-2, 2]. Its layers
         named "mask" and "paint" hold what `with_mask` shows. With styles, it takes ``[image,
-        style]``, the style (batch, styles) or (1, styles) in [-1, 1], 0 for what suits the face; of
-        the numbers that stand for kinds one is 1, see `styling`.
+        style]``, the style (batch, styles) or (1, styles) in [-1, 1], 0 for the middle; of the
+        numbers that stand for kinds one is 1. `styling` chooses what suits a face.
     """
     image = inputs = keras.Input((size, size, 3), name="image")
     widths = [width, 2 * width, 4 * width, 5 * width]

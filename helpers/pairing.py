@@ -20,6 +20,7 @@ import numpy as np
 
 from . import datasets
 from .datasets import SIDES, Dressed, Item, Split
+from .drawn import worn
 from .errors import DataError, counted
 from .processes import attend, nothing_collected
 
@@ -268,9 +269,11 @@ class _Reader:
                         item, read = _read_or_next(
                             self.split, items, int(index), self.size, self.cache, self.headroom
                         )
-                    image[:] = read[:, ::-1] if mirrored and self.flip else read
+                    turned = mirrored and self.flip
+                    image[:] = read[:, ::-1] if turned else read
                     if self.numbers and items is self.sides[1]:
-                        style[:] = item.style
+                        worn_so = item.style
+                        style[:] = worn.mirrored(item.attribute, worn_so) if turned else worn_so
         finally:
             _reading.discard(threading.get_ident())
         return *batches, styles

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from . import pixels, styling
 from .drawn import faces, worn
 from .files import written_whole
 
@@ -44,7 +45,7 @@ def draw(attribute: str, kinds: list[str]) -> np.ndarray:
     """
     shown = [_wearing(WEARER, attribute, kind) for kind in kinds]
     box = _square(np.mean([dressed.mask > 0.5 for dressed in shown], axis=0) >= SHARE)
-    suited = [_cut(_wearing(seed, attribute).image, box, SIDE // 2) for seed in DIFFERENT]
+    suited = [_cut(_suited(seed, attribute, kinds), box, SIDE // 2) for seed in DIFFERENT]
     four = np.block([[[suited[0]], [suited[1]]], [[suited[2]], [suited[3]]]])
     return np.concatenate([four, *(_cut(dressed.image, box, SIDE) for dressed in shown)], axis=1)
 
@@ -56,10 +57,21 @@ def write(attribute: str, kinds: list[str], path: Path) -> None:
         picture.save(temporary, "WEBP", quality=QUALITY, method=6)
 
 
-def _wearing(seed: int, attribute: str, kind: str = "") -> worn.Dressed:
-    face = faces.draw_face(seed, SIZE, glasses=False, hat=False)
+def _suited(seed: int, attribute: str, kinds: list[str]) -> np.ndarray:
+    face = _face(seed)
+    card = {"attribute": attribute, "styles": worn.STYLES[attribute], "kinds": kinds}
+    card |= styling.what_suits(card)
+    style = styling.suiting_style(pixels.to_unit(face[None]), card)[0].numpy()
+    return worn.draw(face, None, attribute, style=tuple(style)).image
+
+
+def _face(seed: int) -> np.ndarray:
+    return faces.draw_face(seed, SIZE, glasses=False, hat=False)
+
+
+def _wearing(seed: int, attribute: str, kind: str) -> worn.Dressed:
     bold = {"weight": 1.0} if "weight" in worn.NUMBERS[attribute] else {}  # thin wires don't show
-    return worn.draw(face, None, attribute, style=worn.row(attribute, kind, **bold))
+    return worn.draw(_face(seed), None, attribute, style=worn.row(attribute, kind, **bold))
 
 
 def _square(where: np.ndarray) -> tuple[int, int, int, int]:

@@ -11,7 +11,6 @@ import numpy as np
 import tensorflow as tf
 
 from . import celeba, networks, styling
-from .drawn import worn
 from .errors import TrainingError
 from .files import read_weights, written_whole
 
@@ -124,10 +123,8 @@ def load_network(path: Path) -> tuple[keras.Model, dict]:
             options["styles"] = len(card["styles"])
         generator = networks.GENERATORS[card["network"]](**options)
         generator.set_weights(arrays)
-        card.pop("suits", None)  # the course says what suits, and no file
-        suits = worn.SUITS.get(card.get("attribute"), ())
-        if suits and {kind for row in suits for kind in row} <= set(card.get("kinds", ())):
-            card["suits"] = [list(row) for row in suits]
+        card = {name: said for name, said in card.items() if name not in ("suits", "by_light")}
+        card |= styling.what_suits(card)
     except TrainingError:
         raise
     except FileNotFoundError as error:

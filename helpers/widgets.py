@@ -39,7 +39,7 @@ def style_sliders(
         As `weight_files.load_network` gives it: maps ``[images, styles]`` to residuals.
     card : dict
         Of the same; its ``"styles"`` name the numbers, and its ``"kinds"`` those of them of which
-        at most one is 1; its ``"suits"``, if it has it, which of those suits (`styling`).
+        at most one is 1; and what suits, if it says so (`styling`).
     image : np.ndarray
         A face crop, float32 (size, size, 3) in [-1, 1].
     """
@@ -57,12 +57,11 @@ def style_sliders(
 
     def redraw() -> None:
         chosen = {c.description: c.value for c in controls} | {choice.value: 1.0}
-        style = np.float32([[chosen.get(name, 0.0) for name in card["styles"]]])
-        if not choice.value and card.get("suits"):
-            style += np.asarray(styling.suiting_kinds(unit, card))
+        style = [chosen.get(name, 0.0) for name in card["styles"]]
+        style = styling.complete(unit, style, card).numpy()
         edited = np.clip(unit + np.asarray(network([unit, style])), -1, 1)
-        said = [f"{c.description} {c.value:g}" for c in controls if c is not choice]
-        said = ", ".join([choice.label] * bool(kinds) + said)
+        said = [f"{c.description} {c.value:g}" for c in controls if c is not choice and c.value]
+        said = ", ".join([choice.label] * bool(kinds or not said) + said)
         both = np.concatenate([displayable(x[0]) for x in (unit, edited)], axis=1)
         picture.value = described(
             png(both, zoom=max(1, 256 // len(both))), f"The face, and edited with {said}"

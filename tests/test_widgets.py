@@ -140,7 +140,11 @@ def test_style_sliders_give_the_network_what_they_say():
     assert edited() == [64, 0]
     widget = widgets.style_sliders(network, card | {"suits": [["square"] * 3] * 3}, gray)
     assert edited() == [64, 80]
+    rule = {"box": [0, 0, 1, 1], "stops": [0, 0.5], "numbers": [0, 1]}
+    widget = widgets.style_sliders(network, card | {"by_light": {"shape": rule}}, gray)
+    assert edited() == [64, 64 + 32]  # half of the way to 1
     older = widgets.style_sliders(network, {"styles": card["styles"]}, np.zeros((128, 128, 3)))
+    assert alts(older) == ["The face, and edited with as it suits"]
     assert len(older.children) == 4 + 1
 
 

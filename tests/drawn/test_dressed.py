@@ -82,10 +82,12 @@ def test_the_stream_tells_the_style_of_what_it_shows(celeba, attribute, broken):
         split.items["train", "without"][1].write_bytes(b"no photo")
     seen = set()
     items = [item for item in split.items["train", "with"] if item.photo.stat().st_size > 100]
-    shows = {put_on_photo(split, item).tobytes(): item.style for item in items}
-    for _, with_, _, styles in pairing.pair_stream(split, 64, 4, tell_truth=True, flip=False).take(
-        5
-    ):
+    shows = {}
+    for item in items:
+        image = put_on_photo(split, item)
+        shows[image.tobytes()] = item.style
+        shows[image[:, ::-1].tobytes()] = worn.mirrored(attribute, item.style)
+    for _, with_, _, styles in pairing.pair_stream(split, 64, 4, tell_truth=True).take(8):
         for shown, style in zip(pixels.to_bytes(with_.numpy()), styles.numpy(), strict=True):
             np.testing.assert_allclose(style, shows[shown.tobytes()], rtol=1e-6)
             seen.add(shown.tobytes())

@@ -17,6 +17,7 @@ from helpers.drawn.worn import (
     hatmesh,
     hats,
     landmarks,
+    mirrored,
     row,
     styles,
 )
@@ -270,14 +271,57 @@ def test_darker_lenses_are_darker(photo):
     assert levels[0] > 1.3 * levels[1] > 1.3**2 * levels[2]
 
 
-def test_what_suits_differs_from_person_to_person():
-    worn = []
-    for seed in range(24):
-        scene = see(faces.draw_face(seed, SIZE, glasses=False, hat=False), STRAIGHT)
-        suits = styles.Style("", dict.fromkeys(NUMBERS["glasses"], 0.0))
-        worn.append(styles.suiting_glasses(scene, suits))
-    assert len({glasses.cut.outline for glasses in worn}) >= 4
+def test_one_style_goes_with_the_person():
+    middle = styles.Style("round", dict.fromkeys(NUMBERS["glasses"], 0.0))
+    scenes = [
+        see(faces.draw_face(seed, SIZE, glasses=False, hat=False), STRAIGHT) for seed in range(24)
+    ]
+    worn = [styles.styled_glasses(scene, middle) for scene in scenes]
+    assert {glasses.cut.outline for glasses in worn} == {OUTLINES["round"]}
     assert np.ptp([glasses.paint.colour[0] for glasses in worn]) > 0.02
+
+
+def covered(photo, **numbers):
+    """Return where dark round glasses are drawn, bool (h, w)."""
+    style = row("glasses", "round", lenses=1, **numbers)
+    return draw(photo, STRAIGHT, "glasses", style=style).mask > 0.5
+
+
+def test_height_is_that_of_the_lenses_and_low_is_how_low_they_sit(photo):
+    def place(where):
+        ys = np.nonzero(where[:, 50])[0]  # through the left lens
+        return ys.mean(), np.ptp(ys)
+
+    (up, _), (middle, tall), (down, _) = (place(covered(photo, low=n)) for n in (-1, 0, 1))
+    assert up + 1.4 < middle < down - 2.4
+    (_, flat), (same, taller) = (place(covered(photo, height=n)) for n in (-1, 1))
+    assert flat + 1 < tall < taller - 1
+    assert same == pytest.approx(middle, abs=1.5)
+
+
+def test_glare_is_on_the_side_that_it_names_and_a_mirror_image_has_it_on_the_other(photo):
+    def seen(photo, glare):
+        style = row("glasses", "round", lenses=1, glare=glare)
+        return draw(photo, STRAIGHT, "glasses", style=style).image.astype(int)
+
+    left, none, right = (seen(photo, glare) for glare in (-1, 0, 1))
+    for lens in (slice(36, 64), slice(64, 92)):
+        x = np.arange(lens.start, lens.stop)
+        lit = [(side - none)[50:80, lens].clip(0).sum(axis=(0, 2)) for side in (left, right)]
+        middles = [(x * light).sum() / light.sum() for light in lit]
+        assert middles[0] + 4 < middles[1]
+    plain = row("glasses", "cat-eye", size=0.5, glare=-0.75)
+    assert mirrored("glasses", plain) == row("glasses", "cat-eye", size=0.5, glare=0.75)
+    assert mirrored("hat", row("hat", "cap", low=1)) == row("hat", "cap", low=1)
+
+
+def test_glasses_by_chance_are_of_all_weights_heights_and_places():
+    rows = [styles.read_row("glasses", any_row("glasses", seed)).numbers for seed in range(600)]
+    far = {n: np.mean([abs(r[n]) > 0.7 for r in rows if any(r.values())]) for n in rows[0]}
+    for name in ("weight", "height", "low"):
+        assert 0.22 < far[name] < 0.38
+    for name in ("size", "colour", "glare"):
+        assert 0.03 < far[name] < 0.16
 
 
 @pytest.mark.parametrize("attribute", ATTRIBUTES)

@@ -367,8 +367,8 @@ def test_a_kind_is_chosen_in_the_command_and_two_at_once_are_refused(course, kin
     assert code == 0, text
     edited = np.asarray(Image.open(tmp_path / "out" / "p-glasses-add.png"))
     network, card = weight_files.load_network(kinds)
-    asked = styling.suiting_kinds(pixels.to_unit(photo[None]), card)[0].numpy()
-    assert asked.sum() == 1
+    asked = styling.suiting_style(pixels.to_unit(photo[None]), card)[0].numpy()
+    assert asked[: len(card["kinds"])].sum() == 1 and asked[len(card["kinds"]) :].any()
     generator = styling.in_style(network, asked)
     expected = inverter.invert_photo(photo, generator, aligned=True).edited
     zeros = inverter.invert_photo(photo, styling.in_style(network), aligned=True).edited
@@ -394,7 +394,8 @@ def test_kinds_are_exported_with_their_pictures_at_256_px(kinds, tmp_path):
     assert "DepthToSpace" in operations and not operations & {"Shape", "Tile", "ExpandDims"}
     (entry,) = export.write_manifest(folder.parent)["models"]
     assert entry["size"] == 256 and entry["kinds"] == card["kinds"]
-    assert entry["suits"] == [list(row) for row in worn.SUITS["glasses"]]
+    assert entry["suits"] == [list(row) for row in styling.SUITS["glasses"]]
+    assert entry["by_light"] == styling.BY_LIGHT["glasses"]
     assert json.loads((folder / "card.json").read_text())["kinds"] == card["kinds"]
     pictures = folder.parent / entry["pictures"]
     assert pictures.stat().st_size < 40_000
@@ -409,7 +410,7 @@ def test_kinds_are_exported_with_their_pictures_at_256_px(kinds, tmp_path):
     assert "pictures" not in entry and "heart" in entry["kinds"]
     export.export_generator(styling.in_style(network), folder, card)
     (entry,) = export.write_manifest(folder.parent)["models"]
-    assert not entry.keys() & {"styles", "kinds", "suits", "pictures"}
+    assert not entry.keys() & {"styles", "kinds", "suits", "by_light", "pictures"}
     # What is loaded for one image in, one residual out, chooses what suits in the page, too.
     generator, card = weight_files.load_generator(kinds)
     export.export_generator(generator, folder, card)

@@ -30,6 +30,7 @@ def kinds_site(stand_in_folder, tmp_path_factory):
         **{"attribute": "glasses", "direction": "add", "network": "attention", "size": 256},
         **{"styles": styles, "kinds": worn.CHOICES["glasses"], "data": "nothing"},
         "suits": [["cat-eye"] * 3] * 3,
+        "by_light": {"lenses": {"box": [0, 0, 1, 1], "stops": [0, 0.01], "numbers": [0, 1]}},
         **{"parameters": generator.count_params(), "licence": "Apache-2.0"},
     }
     export.export_generator(generator, folder / "models" / "glasses-add", card)
@@ -82,13 +83,16 @@ def test_a_kind_is_chosen_by_its_picture(kinds_site, visit):
     for i, one in enumerate(drawn):
         assert all(not np.array_equal(one, other) for other in drawn[:i])
 
-    # What suits is one of the kinds, not something between them.
+    # What suits is one of the kinds, not something between them, and lenses at their end.
     assert np.array_equal(choose(row.get_by_role("radio", name="cat-eye").check), suits)
+    lenses = page.get_by_role("slider", name="Lenses")
+    middle = choose(lambda: lenses.press("ArrowLeft"))
+    assert not np.array_equal(middle, suits)
+    assert np.array_equal(choose(lambda: lenses.press("End")), suits)
 
     choose(page.get_by_role("button", name="Surprise me").click)
     kind = row.locator("input:checked").get_attribute("value")
     assert kind in worn.CHOICES["glasses"]
-    lenses = page.get_by_role("slider", name="Lenses")
     chosen = lenses.get_attribute("aria-valuetext")
     choose(page.get_by_role("radio", name="as it suits").check)
     assert lenses.get_attribute("aria-valuetext") == chosen  # only the kind is as it suits

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ALIGNMENT = ROOT / "web" / "test" / "alignment.json"
 
-LOOKS = ROOT / "web" / "test" / "looks.json"
+SUITING = ROOT / "web" / "test" / "suiting.json"
 
 pytestmark = pytest.mark.slow
 
@@ -72,11 +72,19 @@ def slanted(size, hair, clothes, right, down):
     return np.where(y < 0.6 * size, hair, clothes) + slope + 0.1 * (c - 1)
 
 
-def looks_cases():
-    """Return face crops hardly lighter or darker than where another kind suits, and their looks."""
+def suiting_cases():
+    """Return face crops hardly lighter or darker than where another kind suits, and what suits."""
     from helpers import styling
 
-    card = {"styles": list("abcdefghi"), "suits": [list("abc"), list("def"), list("ghi")]}
+    card = {
+        "styles": [*"abcdefghi", "steep", "free", "flat"],
+        "kinds": list("abcdefghi"),
+        "suits": [list("abc"), list("def"), list("ghi")],
+        "by_light": {
+            "steep": {"box": [0.28, 0.6, 0.38, 0.7], "stops": [0.35, 0.45], "numbers": [0, 0.9]},
+            "flat": {"box": [0.86, 0.02, 1, 0.3], "stops": [0.15, 0.32], "numbers": [1, -1]},
+        },
+    }
     rng, cases = np.random.default_rng(0), []
     for number in range(36):
         size, headroom = [(64, 0.0), (96, 3 / 16), (250, 3 / 16)][number % 3]
@@ -94,10 +102,10 @@ def looks_cases():
             lights.append(2 * (stops[stop] + (0.001 if lighter else -0.001) - mean))
         drawn = [size, *lights, float(right), float(down)]
         crop = slanted(*drawn)[None].astype(np.float32)
-        told = int(styling.suiting_kinds(crop, card | {"headroom": headroom}).numpy().argmax())
-        assert told == looks
-        cases.append({"headroom": headroom, "drawn": drawn, "looks": looks})
-    return {"cases": cases}
+        suiting = styling.suiting_style(crop, card | {"headroom": headroom})[0].numpy().tolist()
+        assert suiting[:9] == [float(kind == looks) for kind in range(9)]
+        cases.append({"headroom": headroom, "drawn": drawn, "suiting": suiting})
+    return {"card": card, "cases": cases}
 
 
 def test_the_types_and_the_pages_own_tests(page_folder):
@@ -120,14 +128,21 @@ def test_alignment_fixture_is_what_python_computes():
 
 def test_what_suits_is_what_python_finds_to_suit():
     """The page's unit tests compare with this file too."""
-    stored, now = json.loads(LOOKS.read_text()), looks_cases()
-    assert len({case["looks"] for case in now["cases"]}) == 9
+    stored, now = json.loads(SUITING.read_text()), suiting_cases()
+    assert stored["card"] == now["card"]
+    every = np.array([case["suiting"] for case in now["cases"]])
+    assert (every[:, :9].sum(axis=0) == 4).all()
+    assert (every[:, 10] == 0).all()
+    for numbers, ends in ((every[:, 9], (0, 0.9)), (every[:, 11], (1, -1))):
+        near = np.abs(numbers[:, None] - ends) < 1e-6
+        assert near.any(axis=0).all() and (~near.any(axis=1)).sum() > 3
     for old, new in zip(stored["cases"], now["cases"], strict=True):
-        np.testing.assert_allclose(old["drawn"], new["drawn"], atol=1e-5)
-        assert {**old, "drawn": 0} == {**new, "drawn": 0}
+        assert old["headroom"] == new["headroom"]
+        for part in ("drawn", "suiting"):
+            np.testing.assert_allclose(old[part], new[part], atol=1e-4)
 
 
 if __name__ == "__main__":  # after a change in what they compare: python tests/web/test_units.py
     sys.path.insert(0, str(ROOT))
-    for path, cases in ((ALIGNMENT, alignment_cases), (LOOKS, looks_cases)):
+    for path, cases in ((ALIGNMENT, alignment_cases), (SUITING, suiting_cases)):
         path.write_text(json.dumps(cases(), separators=(",", ":")) + "\n")

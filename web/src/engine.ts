@@ -3,6 +3,7 @@
 import type { Check, ModelFiles } from "./formats";
 import type { Inverted } from "./invert";
 import { Problem, type ProblemCode } from "./problems";
+import type { Suitable } from "./style";
 import {
   BACKENDS,
   type Backend,
@@ -20,9 +21,9 @@ export interface Engine {
   /** Backends that were tried before this one, and why they were not taken. */
   passedOver: string[];
   selfTest: SelfTest;
-  load(name: string, files: ModelFiles, check: Check): Promise<SelfTest>;
+  load(name: string, files: ModelFiles, check: Check, what: Suitable): Promise<SelfTest>;
   invert(order: Order, photo: ImageBitmap): Promise<Inverted>;
-  again(strength: number, style: number[], suits: number[]): Promise<Inverted | undefined>;
+  again(strength: number, style: number[]): Promise<Inverted | undefined>;
   resources(): Promise<string[]>;
   stop(): void;
 }
@@ -53,7 +54,7 @@ const LONGEST_IMAGE = 1_000;
  */
 export async function startEngine(
   detector: ModelFiles,
-  first: { name: string; files: ModelFiles; check: Check },
+  first: { name: string; files: ModelFiles; check: Check; what: Suitable },
   { only, avoid, onLost }: Wishes,
 ): Promise<Engine> {
   const candidates = BACKENDS.filter((backend) => (only ? backend === only : !avoid.has(backend)));
@@ -69,7 +70,7 @@ export async function startEngine(
     );
     try {
       await call("start", [backend, only !== undefined, detector]);
-      const selfTest = await call("load", [first.name, first.files, first.check]);
+      const selfTest = await call("load", [first.name, first.files, first.check, first.what]);
       if (gpu && !only && selfTest.milliseconds > LONGEST_IMAGE) {
         throw new Error(`${Math.round(selfTest.milliseconds)} ms for one image`);
       }
@@ -78,7 +79,7 @@ export async function startEngine(
         backend,
         passedOver,
         selfTest,
-        load: (name, files, check) => call("load", [name, files, check]),
+        load: (...model) => call("load", model),
         invert: (order, photo) => call("invert", [order, photo], [photo]),
         again: (...asked) => call("again", asked),
         resources: () => call("resources", []),

@@ -1,11 +1,13 @@
 /** What the files of a model say, once they have been looked through. */
 
+import type { Suitable } from "./style";
+
 export type Direction = "add" | "remove";
 /** What a model is for: to edit in one direction, or to tell whether the attribute is there. */
 export type Role = Direction | "tell";
 
 /** A model and an attribute that it serves, from models/manifest.json. */
-export interface ModelEntry {
+export interface ModelEntry extends Suitable {
   attribute: string;
   role: Role;
   /** Of model.json, relative to the manifest. */
@@ -19,12 +21,6 @@ export interface ModelEntry {
   column: number;
   /** Of a classifier: how often it was right on held-out photos, 0 to 1. */
   accuracy?: number;
-  /** What one may choose of what it draws, each by a number from -1 to 1; often nothing. */
-  styles: string[];
-  /** Those of `styles` that stand for kinds, of which one is 1 at most and the others are 0. */
-  kinds: string[];
-  /** Three rows of three kinds, those that suit: by how light the hair is, and the clothes. Or none. */
-  suits: string[][];
   /** Pictures of the kinds, relative to the manifest: one for what suits, then one for each. */
   pictures?: string;
   /** Bytes of weights. */

@@ -22,7 +22,7 @@ import { run } from "./edit";
 import { SIDE } from "./follow";
 import type { Direction } from "./formats";
 import type { HintCode } from "./problems";
-import { keptLooks, looksOf, styleFor } from "./style";
+import { complete, keptSuiting, suitingStyle, type Suitable } from "./style";
 import type { Track, Tracker } from "./track";
 
 /** What to do with each face: `invert` adds the attribute where it is not, else removes it. */
@@ -32,10 +32,10 @@ export interface Network {
   model: GraphModel;
   size: number;
   headroom?: number;
-  /** What a generator should draw, where it knows styles. */
+  /** What may be chosen of what a generator draws, and what suits. */
+  what: Suitable;
+  /** The style that is chosen. */
   style?: number[];
-  /** For each of a face's looks, the place of the kind that suits, if the style leaves it open. */
-  suits?: number[];
 }
 /** One generator for `add` and `remove`; for `invert` both, and who tells which of them to use. */
 export type Networks = Partial<Record<Direction, Network>> & {
@@ -53,7 +53,8 @@ export interface Edit {
   size: number;
   headroom: number;
   crop: Float32Array;
-  looks: number;
+  /** What suits the face. */
+  suiting: number[];
   residual: Float32Array;
 }
 
@@ -152,8 +153,10 @@ export async function findEdits(
     const generator = models[direction]!;
     const cut = cropFor(generator);
     count("align");
-    const looks = keptLooks(face, direction, () => looksOf(cut.crop, cut.size, cut.headroom));
-    const edit = { ...cut, direction, evidence, looks };
+    const suiting = keptSuiting(face, direction, () =>
+      suitingStyle(generator.what, cut.crop, cut.size, cut.headroom),
+    );
+    const edit = { ...cut, direction, evidence, suiting };
     edits.push({ ...edit, residual: await residualOf(edit, generator) });
     count("edit");
   }
@@ -161,10 +164,10 @@ export async function findEdits(
 }
 
 function residualOf(
-  { crop, size, looks }: Pick<Edit, "crop" | "size" | "looks">,
-  { model, style = [], suits }: Network,
+  { crop, size, suiting }: Pick<Edit, "crop" | "size" | "suiting">,
+  { model, what, style = [] }: Network,
 ): Promise<Float32Array> {
-  return run(model, crop, size, styleFor(looks, style, suits));
+  return run(model, crop, size, complete(what, style, suiting));
 }
 
 /** Compute what is added anew, in another style. */

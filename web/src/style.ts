@@ -10,6 +10,24 @@ export interface Choosable {
   kinds: string[];
 }
 
+/** What may be chosen, and what suits where nothing is. */
+export interface Suitable extends Choosable {
+  /** Three rows of three kinds: by how light the hair is, and the clothes. Or none. */
+  suits: string[][];
+  /** Of each number what it follows, or nothing. */
+  byLight: (ByLight | null)[];
+}
+
+/** How a number follows the lightness of a part of the face crop. */
+export interface ByLight {
+  /** Left, top, right and bottom of that part, as shares of the crop. */
+  box: number[];
+  /** Mean lightness, 0 to 1, at both ends of a line. */
+  stops: number[];
+  /** What the number is there, and beyond. */
+  numbers: number[];
+}
+
 /** Sliders run from -100 to 100, in steps of: */
 export const STEP = 5;
 
@@ -33,23 +51,6 @@ export function anyStyle(what: Choosable, chance: () => number = Math.random): n
   return withKind(what, numbers, kind);
 }
 
-/**
- * For each of the nine looks the place of the kind that suits it, if a style leaves the kind open;
- * none where it does not, or where nothing is known of what suits.
- */
-export function suitingKinds(
-  what: Choosable & { suits: string[][] },
-  style: number[],
-): number[] {
-  if (kindOf(what, style) !== "") return [];
-  return what.suits.flat().map((kind) => what.styles.indexOf(kind));
-}
-
-/** What a network is asked for: a style, with the kind that suits a face of these looks. */
-export function styleFor(looks: number, style: number[], suits: number[] = []): number[] {
-  return style.map((value, i) => (i === suits[looks] ? 1 : value));
-}
-
 /** Left, top, right and bottom of where hair and clothes are, as shares of the face crop. */
 const HAIR = [0.36, 0.16, 0.64, 0.25];
 const CLOTHES = [0.2, 0.92, 0.8, 1];
@@ -58,31 +59,63 @@ const HAIR_STOPS = [0.17, 0.3];
 const CLOTHES_STOPS = [0.33, 0.47];
 const LIGHTNESS = [0.3, 0.59, 0.11];
 
-/**
- * Which of nine looks a face has: three times that of the hair, plus that of the clothes, each 0
- * where it is dark to 2 where it is light. As `helpers/styling.py` has it.
- */
-export function looksOf(crop: Float32Array, size: number, headroom: number): number {
-  const above = Math.round(size * headroom);
-  const left = Math.floor(above / 2);
+/** What suits a face: a whole style. As `helpers/styling.py` has it. */
+export function suitingStyle(
+  { styles, kinds, suits, byLight }: Suitable,
+  crop: Float32Array,
+  size: number,
+  headroom: number,
+): number[] {
+  const light = (box: number[]) => lightness(box, crop, size, headroom);
   const third = (box: number[], stops: number[]) => {
-    const [x0, y0, x1, y1] = box.map((share) => Math.floor((size - above) * share));
-    let sum = 0;
-    for (let y = above + y0; y < above + y1; y++) {
-      for (let x = left + x0; x < left + x1; x++) {
-        for (let k = 0; k < 3; k++) sum += LIGHTNESS[k] * crop[3 * (y * size + x) + k];
-      }
-    }
-    const lightness = (sum / ((x1 - x0) * (y1 - y0)) + 1) / 2;
-    return stops.filter((stop) => lightness > stop).length;
+    const seen = light(box);
+    return stops.filter((stop) => seen > stop).length;
   };
-  return 3 * third(HAIR, HAIR_STOPS) + third(CLOTHES, CLOTHES_STOPS);
+  const kind = suits.length > 0 ? suits[third(HAIR, HAIR_STOPS)][third(CLOTHES, CLOTHES_STOPS)] : "";
+  return styles.map((name, i) => {
+    if (kinds.includes(name)) return Number(name === kind);
+    const rule = byLight[i];
+    if (!rule) return 0;
+    const { box, stops, numbers } = rule;
+    const share = (light(box) - stops[0]) / (stops[1] - stops[0]);
+    return numbers[0] + (numbers[1] - numbers[0]) * Math.min(1, Math.max(0, share));
+  });
 }
 
 /**
- * The looks of a face as they were when something was first added to it: a hat that suits does not
- * change from frame to frame. Where a hat is to come off, it would be taken for hair: none are kept.
+ * What a network is asked for: a style, as it suits as far as that leaves it open. The kind is left
+ * open where none is asked for. A number of 0 is what suits, -1 and 1 are the ends, and one between
+ * is so far on the way there.
  */
-export function keptLooks(face: { looks?: number }, direction: Direction, see: () => number): number {
-  return direction === "add" ? (face.looks ??= see()) : 0;
+export function complete(what: Choosable, style: number[], suiting: number[]): number[] {
+  const anyKind = Number(kindOf(what, style) === "");
+  return style.map((value, i) => {
+    const open = what.kinds.includes(what.styles[i]) ? anyKind : 1 - Math.abs(value);
+    return value + open * (suiting[i] ?? 0);
+  });
+}
+
+function lightness(box: number[], crop: Float32Array, size: number, headroom: number): number {
+  const above = Math.round(size * headroom);
+  const left = Math.floor(above / 2);
+  const [x0, y0, x1, y1] = box.map((share) => Math.floor((size - above) * share));
+  let sum = 0;
+  for (let y = above + y0; y < above + y1; y++) {
+    for (let x = left + x0; x < left + x1; x++) {
+      for (let k = 0; k < 3; k++) sum += LIGHTNESS[k] * crop[3 * (y * size + x) + k];
+    }
+  }
+  return (sum / ((x1 - x0) * (y1 - y0)) + 1) / 2;
+}
+
+/**
+ * What suits a face as it did when something was first added to it: a hat that suits does not
+ * change from frame to frame. Where a hat is to come off, it would be taken for hair: none is kept.
+ */
+export function keptSuiting(
+  face: { suiting?: number[] },
+  direction: Direction,
+  see: () => number[],
+): number[] {
+  return direction === "add" ? (face.suiting ??= see()) : [];
 }

@@ -2,6 +2,7 @@
 
 import type { Check, ModelFiles, Role } from "./formats";
 import type { Inverted, Mode } from "./invert";
+import type { Suitable } from "./style";
 
 /** What can compute, in the order in which it is tried. */
 export const BACKENDS = ["webgpu", "webgl", "wasm", "cpu"] as const;
@@ -9,10 +10,10 @@ export type Backend = (typeof BACKENDS)[number];
 
 export interface Tasks {
   start(backend: Backend, insist: boolean, detector: ModelFiles): void;
-  load(name: string, files: ModelFiles, check: Check): SelfTest;
+  load(name: string, files: ModelFiles, check: Check, what: Suitable): SelfTest;
   invert(order: Order, photo: ImageBitmap): Inverted;
   /** Composite the last photo again, at another strength or in another style. */
-  again(strength: number, style: number[], suits: number[]): Inverted | undefined;
+  again(strength: number, style: number[]): Inverted | undefined;
   /** Addresses of everything that this worker has loaded. */
   resources(): string[];
 }
@@ -38,8 +39,6 @@ export interface Order {
   strength: number;
   /** What to add, where its model knows styles: numbers from -1 to 1, in the model's order. */
   style: number[];
-  /** If that leaves the kind open: for each of a face's looks, the place of the kind that suits. */
-  suits: number[];
   /** In live mode: a number that all frames of one film share, and the time in milliseconds. */
   live?: { film: number; at: number };
 }

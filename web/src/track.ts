@@ -20,8 +20,8 @@ export interface Track {
   measured: boolean;
   /** Whether its attribute is there; kept here by whoever finds out. */
   evidence?: Evidence;
-  /** What suits depends on; kept here likewise, or a hat would change from frame to frame. */
-  looks?: number;
+  /** What suits it; kept here likewise, or a hat would change from frame to frame. */
+  suiting?: number[];
 }
 
 interface Followed extends Track {

@@ -7,7 +7,7 @@ import type { ModelEntry } from "./formats";
 import type { Inverted } from "./invert";
 import { addressOf } from "./models";
 import { asProblem, Problem } from "./problems";
-import { suitingKinds, type Choosable } from "./style";
+import type { Choosable } from "./style";
 import type { Order } from "./tasks";
 import { useCamera, type Camera } from "./useCamera";
 import { useModels, type Models } from "./useModels";
@@ -52,11 +52,7 @@ export interface Inverter extends Models, Choosable {
 
 /** A camera that gives no frame for so long has something in its way. */
 const PATIENCE = 4000;
-const NOTHING: Pick<ModelEntry, "styles" | "kinds" | "suits" | "pictures"> = {
-  styles: [],
-  kinds: [],
-  suits: [],
-};
+const NOTHING: Pick<ModelEntry, "styles" | "kinds" | "pictures"> = { styles: [], kinds: [] };
 
 export function useInverter(firstSample: string): Inverter {
   const [busy, setBusy] = useState(false);
@@ -92,18 +88,9 @@ export function useInverter(firstSample: string): Inverter {
     [chosen, adder?.path, styles],
   );
   const styleNow = useRef(style);
-  const adderNow = useRef(adder);
   useEffect(() => {
     styleNow.current = style;
-    adderNow.current = adder;
-  }, [style, adder]);
-  const asked = useCallback(
-    () => ({
-      style: styleNow.current,
-      suits: suitingKinds(adderNow.current ?? NOTHING, styleNow.current),
-    }),
-    [],
-  );
+  }, [style]);
   const readyAt = useMemo(() => (ready ? performance.now() : 0), [ready]);
   const run = useCallback(
     async (picture: ImageBitmap, live?: Order["live"]): Promise<Shown> => {
@@ -113,7 +100,7 @@ export function useInverter(firstSample: string): Inverter {
         models: Object.fromEntries(needed.map(({ role, path }) => [role, path])),
         column: needed.find(({ role }) => role === "tell")?.column ?? 0,
         strength: strengthNow.current,
-        ...asked(),
+        style: styleNow.current,
         live,
       };
       // The copy goes to the worker for good; the picture stays here to be shown.
@@ -123,7 +110,7 @@ export function useInverter(firstSample: string): Inverter {
       const number = ++results.current;
       return { photo: picture, live: !!live, result, number, milliseconds: now - start };
     },
-    [ready, mode, needed, asked, readyAt],
+    [ready, mode, needed, readyAt],
   );
   // A GPU that was lost needs no message where the next backend takes over, and what computed for
   // too long has got its message as a model.
@@ -223,8 +210,7 @@ export function useInverter(firstSample: string): Inverter {
       try {
         while (again.current.wanted) {
           again.current.wanted = false;
-          const { style, suits } = asked();
-          const result = await ready.again(strengthNow.current, style, suits);
+          const result = await ready.again(strengthNow.current, styleNow.current);
           const number = ++results.current;
           setShown((old) => {
             if (!result || !old?.result || old.photo !== picture) return old;
@@ -240,7 +226,7 @@ export function useInverter(firstSample: string): Inverter {
         again.current.running = false;
       }
     },
-    [ready, asked, failUnlessLost],
+    [ready, failUnlessLost],
   );
 
   // Of two pictures that are asked for, the later one is shown, whichever is there first.

@@ -116,17 +116,18 @@ export function useModels(fail: (error: unknown) => void, clear: () => void): Mo
         engineRef.current ? undefined : fetchDetector(report("detector")),
         ...missing.map((entry) => fetchChecked(entry, report(entry.path))),
       ]);
-      for (const [i, { path }] of missing.entries()) {
+      for (const [i, entry] of missing.entries()) {
+        const { path } = entry;
         if (!current) return;
         let using = engineRef.current;
         let difference: number;
         if (using) {
           const { files, check } = downloads[i];
-          ({ difference } = await using.load(path, files, check));
+          ({ difference } = await using.load(path, files, check, entry));
         } else {
           const started = await startEngine(
             detector!,
-            { name: path, ...downloads[i] },
+            { name: path, ...downloads[i], what: entry },
             {
               only,
               avoid,

@@ -6,6 +6,7 @@
  */
 
 import type { Check, Measured, ModelEntry, ModelFiles } from "./formats";
+import type { ByLight, Suitable } from "./style";
 
 type Unknown = Record<string, unknown>;
 
@@ -50,7 +51,14 @@ export function readManifest(json: unknown): ModelEntry[] {
         return wrong(`classifier ${i + 1}: an accuracy`, accuracy);
       }
       const outputs = attributes.length;
-      const nothing = { styles: [], kinds: [], suits: [], pictures: undefined, measured: undefined };
+      const nothing = {
+        styles: [],
+        kinds: [],
+        suits: [],
+        byLight: [],
+        pictures: undefined,
+        measured: undefined,
+      };
       return { ...entry, attribute, role: "tell", outputs, column, accuracy, ...nothing };
     });
   });
@@ -58,9 +66,9 @@ export function readManifest(json: unknown): ModelEntry[] {
 }
 
 function readStyles(
-  entry: Unknown,
+  entry: Unknown & Common,
   what: string,
-): Pick<ModelEntry, "styles" | "kinds" | "suits" | "pictures"> {
+): Suitable & Pick<ModelEntry, "pictures"> {
   const styles = listOf(entry.styles ?? [], `${what}: "styles"`);
   const kinds = listOf(entry.kinds ?? [], `${what}: "kinds"`);
   const named = styles.every((name) => typeof name === "string") && !styles.includes("");
@@ -71,6 +79,14 @@ function readStyles(
   const suits = listOf(entry.suits ?? [], `${what}: "suits"`);
   const three = (row: unknown) => Array.isArray(row) && row.length === 3 && row.every((k) => each.has(k));
   if (suits.length > 0 && !(suits.length === 3 && suits.every(three))) wrong(`${what}: "suits"`, suits);
+  const rules = objectOf(entry.by_light ?? {}, `${what}: "by_light"`);
+  for (const name of Object.keys(rules)) {
+    if (!styles.includes(name) || each.has(name)) wrong(`${what}: "by_light"`, name);
+  }
+  const side = entry.size - Math.round(entry.size * entry.headroom);
+  const byLight = (styles as string[]).map((name) =>
+    Object.hasOwn(rules, name) ? readRule(rules[name], side, `${what}: "by_light" of ${name}`) : null,
+  );
   const { pictures } = entry;
   // It becomes a part of the page's style.
   if (pictures !== undefined && !(typeof pictures === "string" && /^\w[\w./-]*$/.test(pictures))) {
@@ -80,8 +96,25 @@ function readStyles(
     styles: styles as string[],
     kinds: kinds as string[],
     suits: suits as string[][],
+    byLight,
     pictures,
   };
+}
+
+function readRule(json: unknown, side: number, what: string): ByLight {
+  const { box, stops, numbers } = objectOf(json, what);
+  const within = (list: unknown, count: number, least: number): list is number[] =>
+    Array.isArray(list) &&
+    list.length === count &&
+    list.every((n) => typeof n === "number" && n >= least && n <= 1);
+  const pixel = (share: number) => Math.floor(side * share);
+  const empty = (from: number, to: number) => pixel(from) >= pixel(to);
+  if (!within(box, 4, 0) || empty(box[0], box[2]) || empty(box[1], box[3])) {
+    return wrong(`${what}: "box"`, box);
+  }
+  if (!within(stops, 2, 0) || stops[0] >= stops[1]) return wrong(`${what}: "stops"`, stops);
+  if (!within(numbers, 2, -1)) return wrong(`${what}: "numbers"`, numbers);
+  return { box, stops, numbers };
 }
 
 function readMeasured(json: unknown, what: string): Measured | undefined {

@@ -34,7 +34,7 @@ const tasks: { [Name in TaskName]: (...p: Parameters<Tasks[Name]>) => Promise<un
     detector = await build(files);
   },
 
-  async load(name, files, check) {
+  async load(name, files, check, what) {
     const model = await build(files);
     await run(model, check.crop, check.size, check.style);
     const start = performance.now();
@@ -56,14 +56,14 @@ const tasks: { [Name in TaskName]: (...p: Parameters<Tasks[Name]>) => Promise<un
     }
     // Asked for twice, by someone who switched to and fro: one set of weights is enough.
     if (networks.has(name)) model.dispose();
-    else networks.set(name, { model, size: check.size, headroom: check.headroom });
+    else networks.set(name, { model, size: check.size, headroom: check.headroom, what });
     return { difference, milliseconds } satisfies SelfTest;
   },
 
-  async invert({ mode, models, column, strength, style, suits, live }, photo) {
+  async invert({ mode, models, column, strength, style, live }, photo) {
     const loaded = (role: Role) => networks.get(models[role] ?? "");
     const [tell, plain] = [loaded("tell"), loaded("add")];
-    const add = plain && { ...plain, style, suits };
+    const add = plain && { ...plain, style };
     const named: Networks = {
       add,
       remove: loaded("remove"),
@@ -85,15 +85,14 @@ const tasks: { [Name in TaskName]: (...p: Parameters<Tasks[Name]>) => Promise<un
     return compositeEdits(photo, edits, strength, watch);
   },
 
-  async again(strength, style, suits) {
+  async again(strength, style) {
     const now = last;
     if (!now) return undefined;
     const watch = stopwatch();
     // Asked while another attribute is being computed, the style may be that one's.
     const fits = now.add?.style?.length === style.length;
-    const before = [now.add?.style, now.add?.suits];
-    if (now.add && fits && String(before) !== String([style, suits])) {
-      const add = { ...now.add, style, suits };
+    if (now.add && fits && String(now.add.style) !== String(style)) {
+      const add = { ...now.add, style };
       now.edits = await restyle(now.edits, add);
       now.add = add;
       watch.count("edit");

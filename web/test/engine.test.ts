@@ -13,7 +13,8 @@ const check: Check = {
   output: new Float32Array(3),
   tolerance: 1,
 };
-const first = { name: "a/model.json", files, check };
+const what = { styles: [], kinds: [], suits: [], byLight: [] };
+const first = { name: "a/model.json", files, check, what };
 const selfTest = { difference: 0, milliseconds: 1 };
 
 /** A worker that answers at once, except to the tasks that hang on the backends that hang. */
@@ -93,13 +94,13 @@ describe("a model that computes for ever", () => {
     const { started, onLost } = start("wasm");
     const engine = await started;
     FakeWorker.hangs = () => true;
-    const loading = engine.load("b/model.json", files, check).catch((error) => error);
-    const again = engine.again(1, [], []).catch((error) => error);
+    const loading = engine.load("b/model.json", files, check, what).catch((error) => error);
+    const again = engine.again(1, []).catch((error) => error);
     await wait(PATIENCE.wasm);
     expect(await loading).toMatchObject({ code: "too-slow" });
     expect(await again).toBe(await loading); // it waited in the same worker
     expect(onLost).toHaveBeenCalledExactlyOnceWith("wasm", await loading);
-    await expect(engine.again(1, [], [])).rejects.toMatchObject({ code: "too-slow" });
+    await expect(engine.again(1, [])).rejects.toMatchObject({ code: "too-slow" });
   });
 });
 
@@ -108,7 +109,7 @@ describe("the clock", () => {
     const { started, onLost } = start("wasm");
     const engine = await started;
     for (let frame = 0; frame < 4; frame++) {
-      await engine.again(1, [], []);
+      await engine.again(1, []);
       await wait(PATIENCE.wasm - 1);
     }
     expect(onLost).not.toHaveBeenCalled();
@@ -119,7 +120,7 @@ describe("the clock", () => {
     const { started, onLost } = start("wasm");
     const engine = await started;
     FakeWorker.hangs = () => true;
-    engine.again(1, [], []).catch(() => undefined);
+    engine.again(1, []).catch(() => undefined);
     await wait(2);
     vi.setSystemTime(Date.now() + 3_600_000);
     await wait(2);
@@ -131,7 +132,7 @@ describe("the clock", () => {
     const engine = await started;
     expect(engine.backend).toBe("webgpu");
     FakeWorker.hangs = () => true;
-    const frame = engine.again(1, [], []).catch((error) => error);
+    const frame = engine.again(1, []).catch((error) => error);
     await wait(PATIENCE.webgpu);
     expect((await frame).code).toBe("gpu-lost");
     expect(onLost).toHaveBeenCalledOnce();

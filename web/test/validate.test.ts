@@ -25,6 +25,7 @@ const check = { size: 2, image: base64(12), output: base64(48), tolerance: 0.02 
 const PROTOTYPE = '{"__proto__": {"models": []}}';
 
 const KINDS = { styles: ["a"], kinds: ["a"] };
+const RULE = { box: [0, 0, 0.5, 1], stops: [0.2, 0.4], numbers: [-1, 1] };
 const MANY = Array.from({ length: 1000 }, (_, i) => `kind ${i}`);
 
 /** Files that an attacker, or a bug, could put in a model's place. */
@@ -67,6 +68,18 @@ const HOSTILE: [name: string, read: () => unknown, words: string][] = [
   ["what suits, in two rows", () => withEntry({ ...KINDS, suits: [["a", "a", "a"], ["a", "a", "a"]] }), '"suits"'],
   ["what suits, in rows of two", () => withEntry({ ...KINDS, suits: Array(3).fill(["a", "a"]) }), '"suits"'],
   ["what suits, and is no kind", () => withEntry({ ...KINDS, suits: Array(3).fill(["a", "a", "b"]) }), '"suits"'],
+  ["what suits of what is no style", () => withEntry({ ...KINDS, by_light: { c: RULE } }), '"by_light" is "c"'],
+  ["what suits of a kind by light", () => withEntry({ ...KINDS, by_light: { a: RULE } }), '"by_light" is "a"'],
+  ["what suits by light, in a list", () => withEntry({ by_light: [] }), '"by_light" is no object'],
+  ["a rule that is a number", () => withEntry({ styles: ["b"], by_light: { b: 1 } }), "of b is no object"],
+  ["a part that has no end", () => withRule({ box: [0, 0, 0.5] }), '"box"'],
+  ["a part that begins in words", () => withRule({ box: ["0", 0, 0.5, 1] }), '"box"'],
+  ["a part without a pixel", () => withRule({ box: [0.5, 0, 0.501, 1] }), '"box"'],
+  ["a part out of the crop", () => withRule({ box: [0, 0, 0.5, 1.5] }), '"box"'],
+  ["stops that are one", () => withRule({ stops: [0.5, 0.5] }), '"stops"'],
+  ["stops from light to dark", () => withRule({ stops: [0.6, 0.2] }), '"stops"'],
+  ["a number above 1", () => withRule({ numbers: [0, 2] }), '"numbers"'],
+  ["a number below -1", () => withRule({ numbers: [-2, 0] }), '"numbers"'],
   ["pictures that are style", () => withEntry({ pictures: 'a")} * {' }), '"pictures"'],
   ["pictures elsewhere", () => withEntry({ pictures: "//a.test/b" }), '"pictures"'],
   ["a style that the model does not take", () => withCheck({ style: [1] }), '"style" is [1]'],
@@ -79,6 +92,8 @@ const withCheck = (change: object) => readCheck({ ...check, ...change }, shape);
 const withClassifier = (change: object) =>
   readManifest({ models: [], classifiers: [{ ...classifier, ...change }] });
 const withEntry = (change: object) => readManifest({ models: [{ ...entry, ...change }] });
+const withRule = (change: object) =>
+  withEntry({ styles: ["a", "b"], kinds: ["a"], by_light: { b: { ...RULE, ...change } } });
 const withWeight = (change: object) => readGraph(graph([{ ...weight, ...change }]));
 
 describe("the files of a model", () => {
@@ -88,7 +103,8 @@ describe("the files of a model", () => {
       models: [entry, high],
       classifiers: [classifier],
     });
-    const made = { role: "add", outputs: 128 * 128 * 3, column: 0, styles: [], kinds: [], suits: [] };
+    const nothing = { styles: [], kinds: [], suits: [], byLight: [] };
+    const made = { role: "add", outputs: 128 * 128 * 3, column: 0, ...nothing };
     expect(generator).toEqual({ ...entry, headroom: 0, ...made });
     expect(other).toEqual({ ...high, ...made });
     expect(readCheck(check, { ...shape, headroom: 0.1875 }).headroom).toBe(0.1875);
@@ -105,6 +121,8 @@ describe("the files of a model", () => {
     const styles = ["shape", "colour"];
     const [generator] = readManifest({ models: [{ ...entry, styles }] });
     expect(generator.styles).toEqual(styles);
+    const [follows] = readManifest({ models: [{ ...entry, styles, by_light: { shape: RULE } }] });
+    expect(follows.byLight).toEqual([RULE, null]);
     expect(readCheck({ ...check, style: [0.5, -1] }, { ...shape, styles }).style).toEqual([0.5, -1]);
   });
 

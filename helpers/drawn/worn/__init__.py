@@ -2,16 +2,16 @@
 
 from . import landmarks
 from .dress import Dressed, draw
-from .styles import CHOICES, NUMBERS, STYLES, SUITS, any_row, row
+from .styles import CHOICES, NUMBERS, STYLES, any_row, mirrored, row
 
 __all__ = [
     "CHOICES",
     "NUMBERS",
     "STYLES",
-    "SUITS",
     "Dressed",
     "any_row",
     "draw",
     "landmarks",
+    "mirrored",
     "row",
 ]

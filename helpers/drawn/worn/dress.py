@@ -54,9 +54,9 @@ def draw(
         of this photo. None for those of the mean aligned face crop, which looks straight ahead.
     attribute : {"glasses", "hat"}
     style : tuple of float
-        Without a seed: the numbers that `styles.STYLES` names; () for what suits.
+        Without a seed: the numbers that `styles.STYLES` names; () for zeros.
     seed : int or None
-        None for what suits, in that style: the same photo gets the same. A number chooses among
+        None for that style: the same photo gets the same. A number chooses among
         all kinds, materials, colours and ways to wear them.
     strength : float
         From 0, which changes nothing, to 1: how far it hides what was there.
@@ -82,10 +82,10 @@ def draw(
         scene = _loosely(scene, rng)
     if attribute == "glasses":
         worn = (
-            styles.suiting_glasses(scene, asked) if seed is None else styles.any_glasses(scene, rng)
+            styles.styled_glasses(scene, asked) if seed is None else styles.any_glasses(scene, rng)
         )
         return Dressed(*glasses.put_on(scene, worn, strength, seed or 0))
-    worn = styles.suiting_hat(scene, asked) if seed is None else styles.any_hat(scene, rng)
+    worn = styles.styled_hat(scene, asked) if seed is None else styles.any_hat(scene, rng)
     return Dressed(*hats.put_on(scene, worn, strength, seed or 0))
 
 

@@ -1,4 +1,4 @@
-"""Colours of frames and hats: circles of them, on which a style goes on from what suits."""
+"""Colours of frames and hats: circles of them, on which a style's number goes round."""
 
 import numpy as np
 

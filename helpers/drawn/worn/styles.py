@@ -1,9 +1,9 @@
-"""What is put on: as it suits a face, in a style that was asked for, or any by a seed.
+"""What is put on: in a style that was asked for, or any by a seed.
 
 A style is a row of numbers, which a generator can be told: one for each kind, of which one is 1 (or
-none, for the kind that suits), then some from -1 to 1 that change it, 0 being as it suits. So a row
-of zeros is what suits, and what suits is a function of the photo: of how light hair and clothes
-are, and of how long the face is. A network is always asked for a kind: `styling` chooses that.
+none, for the first), then some from -1 to 1 that change it, 0 being the middle. What is drawn in a
+style is a function of the photo alone. A network is always told a kind: `styling` chooses it, and
+the numbers, where nobody does.
 """
 
 from typing import NamedTuple
@@ -20,11 +20,14 @@ from .outlines import OUTLINES
 from .paint import METALS
 from .scene import Scene
 
+# Of glasses the height is that of the lenses, low is how far down the nose they sit, and glare a
+# window mirrored in them, on the left or on the right.
 NUMBERS = {
-    "glasses": ("size", "weight", "colour", "lenses"),
+    "glasses": ("size", "weight", "colour", "lenses", "height", "low", "glare"),
     "hat": ("size", "colour", "low"),
 }
 CHOICES = {"glasses": tuple(OUTLINES), "hat": tuple(KINDS)}
+SIDED = ("glare",)  # numbers that say left or right
 # The names of a style's numbers, in their order.
 STYLES = {attribute: CHOICES[attribute] + NUMBERS[attribute] for attribute in NUMBERS}
 # How often each kind is drawn where any may be: about as often as one meets them.
@@ -44,31 +47,18 @@ SUNNY = {"sport": 0.9, "aviator": 0.5, "oversized": 0.6, "wayfarer": 0.3}
 SUNNY_OTHERS = 0.24
 TINTED = 0.06  # lenses between clear and dark, of any kind
 OFTEN_OTHERS = {"glasses": {}, "hat": {"peaked cap": 7}}
-# What suits, by how light the hair is (rows) and how light the clothes are (columns).
-SUITS = {
-    "glasses": (
-        ("wayfarer", "rectangle", "square"),
-        ("square", "round", "oval"),
-        ("rectangle", "round", "cat-eye"),
-    ),
-    "hat": (
-        ("cap", "fedora", "beanie"),
-        ("beanie", "cap", "fedora"),
-        ("fedora", "beanie", "cap"),
-    ),
-}
 AS_IT_IS = 6  # one who chooses in so many chooses only the kind
 WIDE = ("straw", "cowboy", "fedora")
 HAIR, CLOTHES = (0.1, 0.3, 0.5), (0.08, 0.35, 0.7)  # lightness, from 0 to 1, at the circles' stops
 
 
 class Style(NamedTuple):
-    """What to have otherwise than as it suits.
+    """What is asked for.
 
     Attributes
     ----------
     kind : str
-        One of `CHOICES`; "" for the one that suits.
+        One of `CHOICES`; "" for the first.
     numbers : dict
         From `NUMBERS` to [-1, 1]; what is left out is 0.
     """
@@ -87,8 +77,14 @@ def row(attribute: str, kind: str = "", **numbers: float) -> tuple[float, ...]:
     return (*chosen, *(float(numbers.get(name, 0.0)) for name in NUMBERS[attribute]))
 
 
+def mirrored(attribute: str, style: tuple[float, ...]) -> tuple[float, ...]:
+    """Return the style of the mirror image of what was drawn in a style."""
+    names = STYLES[attribute]
+    return tuple(-n if name in SIDED else n for name, n in zip(names, style, strict=True))
+
+
 def read_row(attribute: str, style: tuple[float, ...]) -> Style:
-    """Return what a row of numbers asks for; () asks for what suits."""
+    """Return what a row of numbers asks for; () is a row of zeros."""
     kinds, names = CHOICES[attribute], STYLES[attribute]
     style = tuple(style) or (0.0,) * len(names)
     if len(style) != len(names):
@@ -104,10 +100,13 @@ def any_row(attribute: str, seed: int) -> tuple[float, ...]:
     rng = np.random.default_rng([seed, 1])
     kinds, often = zip(*OFTEN[attribute].items(), strict=True)
     kind = str(rng.choice(kinds, p=np.array(often) / sum(often)))
-    # Nearer to what suits more often than far from it.
+    # Nearer to the middle more often than far from it.
     chosen = rng.triangular(-1, 0, 1, len(NUMBERS[attribute])).tolist()
     numbers = dict(zip(NUMBERS[attribute], chosen, strict=True))
     if attribute == "glasses":
+        # Bold and fine, tall and flat, high on the nose and low are met equally often.
+        for name in ("weight", "height", "low"):
+            numbers[name] = float(rng.uniform(-1, 1))
         numbers["lenses"] = _any_lenses(rng, kind)
     return row(attribute, kind, **({} if rng.integers(AS_IT_IS) == 0 else numbers))
 
@@ -122,7 +121,7 @@ def _any_lenses(rng, kind: str) -> float:
 
 
 class Looks(NamedTuple):
-    """What is seen of a person that what suits depends on, each from 0 to 2.
+    """What is seen of a person that colours go with, each from 0 to 2.
 
     Attributes
     ----------
@@ -159,17 +158,16 @@ def _lightness(scene: Scene, where: np.ndarray) -> float:
     return float(np.sqrt(np.median(scene.bare[where] @ LUMINANCE)))
 
 
-def _suiting(attribute: str, seen: Looks) -> str:
-    return SUITS[attribute][round(seen.hair)][round(seen.clothes)]
-
-
-def suiting_glasses(scene: Scene, style: Style) -> glasses.Glasses:
+def styled_glasses(scene: Scene, style: Style) -> glasses.Glasses:
     """Return the glasses for a face in a style: nothing about them is left to chance."""
     seen, change = looks(scene), style.numbers
-    kind = style.kind or _suiting("glasses", seen)
+    kind = style.kind or CHOICES["glasses"][0]
     outline = OUTLINES[kind]
-    weight = 0.5 + 0.5 * change["weight"]
-    cut = Cut(outline, weight, 1 + 0.1 * change["size"])
+    high = 1 + 0.17 * change["height"]
+    outline = outline._replace(half_height=outline.half_height * high)
+    down = 1 + 4 * change["low"] + 3 * max(change["low"], 0)
+    weight, size = 0.5 + 0.5 * change["weight"], 1 + 0.1 * change["size"]
+    cut = Cut(outline, weight, size, down, out=1.0)
     # Dark, as most frames are: they are to be seen on any skin.
     place = 0.6 * seen.hair + 0.2 * seen.clothes + change["colour"] * len(palette.PLASTICS) / 2
     metal = 0.5 * seen.hair + change["colour"] * len(palette.WIRES) / 2
@@ -178,16 +176,18 @@ def suiting_glasses(scene: Scene, style: Style) -> glasses.Glasses:
     shade = change["lenses"]
     tint = palette.LENS["grey" if shade > 0 else "brown"]
     dark = 0.03 + (0.9 if shade > 0 else 0.62) * abs(shade)
-    lamp = (0.3 - 0.5 * (seen.hair > 1), -0.4, 0.2, 0.28)
     fade = 0.4 - 0.35 * shade**2 if shade > 0 else 0.7
-    lens = Lens(dark, fade, np.array(tint), 0.03, np.ones(3), 0.03, lamp, 2.0)
+    # A window, to the left or to the right.
+    lamp = (0.4 * float(np.sign(change["glare"])), -0.2, 0.2, 0.28)
+    light = 8 * change["glare"] ** 2
+    lens = Lens(dark, fade, np.array(tint), 0.03, np.ones(3), 0.03, lamp, light, 1.0)
     return glasses.Glasses(cut, paint, lens)
 
 
-def suiting_hat(scene: Scene, style: Style) -> hats.Worn:
+def styled_hat(scene: Scene, style: Style) -> hats.Worn:
     """Return the hat for a face in a style: nothing about it is left to chance."""
     seen, change = looks(scene), style.numbers
-    kind = style.kind or _suiting("hat", seen)
+    kind = style.kind or CHOICES["hat"][0]
     made = KINDS[kind]
     fit = made.fit._replace(front=made.fit.front + 9 * change["low"])
     # It goes with the clothes, and stands out against the hair.
