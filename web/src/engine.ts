@@ -1,9 +1,8 @@
 /** The page's end of the worker: start one with the best backend that computes right. */
 
-import type { Check, ModelFiles } from "./formats";
+import type { Check, ModelFiles, Suitable } from "./formats";
 import type { Inverted } from "./invert";
 import { Problem, type ProblemCode } from "./problems";
-import type { Suitable } from "./style";
 import {
   BACKENDS,
   type Backend,

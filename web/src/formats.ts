@@ -1,10 +1,34 @@
 /** What the files of a model say, once they have been looked through. */
 
-import type { Suitable } from "./style";
-
 export type Direction = "add" | "remove";
 /** What a model is for: to edit in one direction, or to tell whether the attribute is there. */
 export type Role = Direction | "tell";
+
+/** What may be chosen of what is added. */
+export interface Choosable {
+  /** Of all numbers, each from -1 to 1; 0 is what suits. */
+  styles: string[];
+  /** Those of them that stand for kinds. */
+  kinds: string[];
+}
+
+/** What may be chosen, and what suits where nothing is. */
+export interface Suitable extends Choosable {
+  /** Three rows of three kinds: by how light the hair is, and the clothes. Or none. */
+  suits: string[][];
+  /** Of each number what it follows, or nothing. */
+  byLight: (ByLight | null)[];
+}
+
+/** How a number follows the lightness of a part of the face crop. */
+export interface ByLight {
+  /** Left, top, right and bottom of that part, as shares of the crop. */
+  box: number[];
+  /** Mean lightness, 0 to 1, at both ends of a line. */
+  stops: number[];
+  /** What the number is there, and beyond. */
+  numbers: number[];
+}
 
 /** A model and an attribute that it serves, from models/manifest.json. */
 export interface ModelEntry extends Suitable {

@@ -20,9 +20,9 @@ import { decide, type Evidence } from "./decide";
 import { detect, measure, type Face } from "./detect";
 import { run } from "./edit";
 import { SIDE } from "./follow";
-import type { Direction } from "./formats";
+import type { Direction, Suitable } from "./formats";
 import type { HintCode } from "./problems";
-import { complete, keptSuiting, suitingStyle, type Suitable } from "./style";
+import { complete, keptSuiting, suitingStyle } from "./style";
 import type { Track, Tracker } from "./track";
 
 /** What to do with each face: `invert` adds the attribute where it is not, else removes it. */

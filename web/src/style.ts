@@ -1,32 +1,6 @@
 /** A style is a row of numbers. Some stand for kinds: of those one is 1 at most, the others are 0. */
 
-import type { Direction } from "./formats";
-
-/** What may be chosen of what is added. */
-export interface Choosable {
-  /** Of all numbers, each from -1 to 1; 0 is what suits. */
-  styles: string[];
-  /** Those of them that stand for kinds. */
-  kinds: string[];
-}
-
-/** What may be chosen, and what suits where nothing is. */
-export interface Suitable extends Choosable {
-  /** Three rows of three kinds: by how light the hair is, and the clothes. Or none. */
-  suits: string[][];
-  /** Of each number what it follows, or nothing. */
-  byLight: (ByLight | null)[];
-}
-
-/** How a number follows the lightness of a part of the face crop. */
-export interface ByLight {
-  /** Left, top, right and bottom of that part, as shares of the crop. */
-  box: number[];
-  /** Mean lightness, 0 to 1, at both ends of a line. */
-  stops: number[];
-  /** What the number is there, and beyond. */
-  numbers: number[];
-}
+import type { Choosable, Direction, Suitable } from "./formats";
 
 /** Sliders run from -100 to 100, in steps of: */
 export const STEP = 5;

@@ -1,8 +1,7 @@
 /** What the page asks of the worker, and what the worker answers. */
 
-import type { Check, ModelFiles, Role } from "./formats";
+import type { Check, ModelFiles, Role, Suitable } from "./formats";
 import type { Inverted, Mode } from "./invert";
-import type { Suitable } from "./style";
 
 /** What can compute, in the order in which it is tried. */
 export const BACKENDS = ["webgpu", "webgl", "wasm", "cpu"] as const;

@@ -3,11 +3,10 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 
 import { nextVideoFrame, photoFromAddress, photoFromFile, type Facing } from "./capture";
-import type { ModelEntry } from "./formats";
+import type { Choosable, ModelEntry } from "./formats";
 import type { Inverted } from "./invert";
 import { addressOf } from "./models";
 import { asProblem, Problem } from "./problems";
-import type { Choosable } from "./style";
 import type { Order } from "./tasks";
 import { useCamera, type Camera } from "./useCamera";
 import { useModels, type Models } from "./useModels";

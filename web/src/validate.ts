@@ -5,8 +5,7 @@
  * Each function throws an Error that says what is wrong.
  */
 
-import type { Check, Measured, ModelEntry, ModelFiles } from "./formats";
-import type { ByLight, Suitable } from "./style";
+import type { ByLight, Check, Measured, ModelEntry, ModelFiles, Suitable } from "./formats";
 
 type Unknown = Record<string, unknown>;
 

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 
 import { describe, expect, it } from "vitest";
 
+import type { ByLight, Choosable } from "../src/formats";
 import {
   anyStyle,
   complete,
@@ -9,8 +10,6 @@ import {
   kindOf,
   suitingStyle,
   withKind,
-  type ByLight,
-  type Choosable,
 } from "../src/style";
 
 const what = { styles: ["round", "square", "cat-eye", "size", "lenses"], kinds: ["round", "square", "cat-eye"] };
