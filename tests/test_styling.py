@@ -114,6 +114,8 @@ def test_numbers_that_the_weights_do_not_know_are_not_what_suits(tmp_path):
     card = weight_files.load_network(path)[1]
     assert card["by_light"] == {"size": styling.BY_LIGHT["glasses"]["size"]}
     assert "suits" not in card
+    weight_files.save_generator(path, generator, card | {"styles": ["form", "shape"]})
+    assert "by_light" not in weight_files.load_network(path)[1]
 
 
 def test_packed_weights_are_smaller_and_off_by_half_a_step_at_most(styled, tmp_path):
