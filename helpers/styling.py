@@ -2,8 +2,8 @@
 
 Left to find the kind that suits by itself, a network that is not sure which it is draws half of one
 and half of another: a felt hat with a cap's emblem. So the kind is chosen here, by how light hair
-and clothes are, and the network is always told one; and so are the numbers of glasses, or all would
-wear them at one height, and clear ones. The page does the same (`web/src/style.ts`).
+and clothes are, and the network is always told one. So are the other numbers, or all would wear
+glasses of one height, and clear ones. The page does the same (`web/src/style.ts`).
 """
 
 import re
@@ -45,7 +45,7 @@ BY_LIGHT = {
     "glasses": {
         "size": {"box": [0.86, 0.6, 1.0, 0.85], "stops": [0.07, 0.87], "numbers": [-0.7, 0.7]},
         "weight": {"box": [0.38, 0.3, 0.62, 0.38], "stops": [0.27, 0.81], "numbers": [0, 1]},
-        "colour": {"box": [0.36, 0.16, 0.64, 0.25], "stops": [0.06, 0.6], "numbers": [0.1, -0.2]},
+        "colour": {"box": [*HAIR_BOX], "stops": [0.06, 0.6], "numbers": [0.1, -0.2]},
         "lenses": {"box": [0.0, 0.02, 0.14, 0.3], "stops": [0.79, 0.8], "numbers": [0, 0.9]},
         "height": {"box": [0.28, 0.6, 0.38, 0.7], "stops": [0.32, 0.75], "numbers": [-1, 1]},
         "low": {"box": [0.62, 0.6, 0.72, 0.7], "stops": [0.34, 0.76], "numbers": [-1, 1]},

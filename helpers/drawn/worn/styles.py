@@ -180,7 +180,7 @@ def styled_glasses(scene: Scene, style: Style) -> glasses.Glasses:
     # A window, to the left or to the right.
     lamp = (0.4 * float(np.sign(change["glare"])), -0.2, 0.2, 0.28)
     light = 8 * change["glare"] ** 2
-    lens = Lens(dark, fade, np.array(tint), 0.03, np.ones(3), 0.03, lamp, light, 1.0)
+    lens = Lens(dark, fade, np.array(tint), lamp=lamp, lamp_light=light, busy=1.0)
     return glasses.Glasses(cut, paint, lens)
 
 
