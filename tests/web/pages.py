@@ -165,16 +165,18 @@ class Visit:
 
     def wait_for_result(self, after=0):
         """Wait for a result newer than number `after`; return what the page says about it."""
-        self.page.wait_for_function(
+        # Looked at in one go: between two looks the page goes on.
+        notice, data = self.page.wait_for_function(
             """after => {
-                const { state, result, faces } = document.querySelector("main").dataset;
-                return state === "problem" || (state === "ready" && result > after && faces > 0);
+                const main = document.querySelector("main");
+                const { state, result, faces } = main.dataset;
+                if (state === "problem" || (state === "ready" && result > after && faces > 0))
+                    return [main.querySelector(".notice")?.innerText, { ...main.dataset }];
             }""",
             arg=after,
-        )
-        notice = self.page.locator(".notice")
-        assert notice.count() == 0, notice.first.inner_text()
-        return self.data
+        ).json_value()
+        assert notice is None, notice
+        return data
 
     def problem(self):
         """Wait for a message; return its code and its text."""

@@ -194,6 +194,18 @@ def test_missing_or_broken_models_are_explained(site, visit, pattern, answer, co
     assert visited.wait_for_result()["faces"] == "1"
 
 
+def test_after_a_crash_another_choice_can_be_tried_again(site, visit):
+    visited = visit(site)
+    page = visited.page
+    visited.wait_for_result()
+    page.workers[0].evaluate("() => setTimeout(() => { throw new Error('it broke') })")
+    page.get_by_role("radio", name="hat").check()
+    assert "it broke" in visited.wait_for_problem("crashed")
+    number = int(visited.data["result"])
+    page.get_by_role("button", name="Try again").click()
+    assert visited.wait_for_result(number)["faces"] == "1"
+
+
 def test_model_that_computes_for_ever_is_ended_and_the_others_go_on(site, visit):
     """Some hundred kilobytes that multiply large matrices for minutes."""
     product = {"op": "BatchMatMulV2", "attr": {"adj_y": {"b": True}}}
@@ -212,7 +224,15 @@ def test_model_that_computes_for_ever_is_ended_and_the_others_go_on(site, visit)
     words = visited.wait_for_problem("too-slow")
     assert "hat-add/model.json: stopped after 30 seconds" in words
     number = int(visited.data["result"])
-    page.get_by_role("radio", name="glasses").check()
+    # A new choice takes the message away at once, not first when something is being loaded.
+    notices = page.get_by_role("radio", name="glasses").evaluate(
+        """async radio => {
+            radio.click();
+            await null;
+            return document.querySelectorAll(".notice").length;
+        }"""
+    )
+    assert notices == 0
     assert visited.wait_for_result(number)["faces"] == "1"
     # The way on, once the file is another.
     page.unroute(pattern)

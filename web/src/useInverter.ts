@@ -279,6 +279,12 @@ export function useInverter(firstSample: string): Inverter {
     openSample,
     openFile,
     fail,
+    choose(change) {
+      // At once, or the old message stands beside the new choice until that is being loaded.
+      clear();
+      clearModels();
+      models.choose(change);
+    },
     startCamera,
     stopCamera: stop,
     setMirror: control.setMirror,
@@ -300,7 +306,8 @@ export function useInverter(firstSample: string): Inverter {
     },
     tryAgain() {
       clear();
-      models.retry(problem?.code === "crashed" || modelProblem?.code === "gpu-lost");
+      const code = (problem ?? modelProblem)?.code;
+      models.retry(code === "crashed" || code === "gpu-lost");
     },
   };
 }
