@@ -171,7 +171,7 @@ def _look_closely(ways, generators, items, passes, kept, out, seed, progress) ->
     for direction, generator in zip(DIRECTIONS, generators, strict=True):
         chosen = items[reports.SOURCE_SIDE[direction]]
         entries[direction] |= whole_path.measure(
-            direction, generator, ways.split, chosen, ways.size, judge, **options
+            direction, generator, ways.split, chosen, ways.size, ways.judges, **options
         )
     notes = [whole_path.OF_DRAWN] if ways.split.source == DRAWN else []
     return Closer(entries, told, left, left.notes + notes)

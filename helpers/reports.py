@@ -89,7 +89,7 @@ QUESTIONS = [
     ("told_from_real", "Can it be told from a photo?", "AUC of a fresh classifier; 0.5: no", ".3f"),
     ("found", "What does the user get?", "face found on the photo at {}", ".1%"),
     ("recut", "", "at {}: change from the crop's edit in the region, of 255", ".2f"),
-    ("flip_recut", "", "at {}: called flipped by the first judge", ".1%"),
+    ("flip_recut", "", "at {}: called flipped by {}", ".1%"),
     ("cycle_psnr", "Is it consistent?", "cycle PSNR, dB", ".2f"),
     ("cycle_ssim", "", "cycle SSIM", ".4f"),
     ("truth_error", "Is it right?", "error to the truth, of doing nothing's", ".1%"),
@@ -119,7 +119,7 @@ def table(measures: dict[str, dict], only: tuple[str, ...] = pairing.CONFOUNDERS
             compare = ", ".join(
                 f"{k} {format(v, form)}" for k, v in entry.get("compare", {}).items()
             )
-            measure = label.format(name.split("/")[-1])
+            measure = label.format(*name.split("/")[1:])
             lines.append(
                 f"| {question} | {measure} | {value} | {interval} | {entry['n']} | {compare} |"
             )
@@ -133,7 +133,7 @@ def group_table(groups: dict[str, dict]) -> str:
         return ""
     form = {key: (label, how) for key, _, label, how in QUESTIONS}
     names = list(next(iter(groups.values())))
-    labels = [form[n.split("/")[0]][0].format(n.split("/")[-1]) for n in names]
+    labels = [form[n.split("/")[0]][0].format(*n.split("/")[1:]) for n in names]
     lines = [f"| group | N | {' | '.join(labels)} |", f"|---|---:|{'---:|' * len(names)}"]
     for group, entries in groups.items():
         cells = []

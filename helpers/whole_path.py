@@ -17,7 +17,7 @@ from .datasets import DRAWN, Item, Split
 from .judges import Judge, judge_images
 from .summary import entry
 
-COUNT = 64  # photos a direction: two seconds each
+COUNT = 200  # photos a direction: one or two seconds each
 SIZES = (1, 2, 4)  # times as large as the photo is
 LARGEST = 6000  # px: a photo whose longer side would be more is not enlarged so far
 OF_DRAWN = "The whole path of invert was not measured: drawn faces are crops, not photos."
@@ -41,7 +41,7 @@ def measure(
     split: Split,
     items: list[Item],
     size: int,
-    judge: Judge,
+    judges: list[Judge],
     *,
     headroom: float = 0.0,
     count: int | None = None,
@@ -58,26 +58,32 @@ def measure(
         Side of the generator's crop.
     headroom : float
         The part of that crop which is above the face crop.
-    judge : Judge
-        Who says whether the attribute flipped.
+    judges : list of Judge
+        Who say whether the attribute flipped.
 
     Returns
     -------
     dict
         For each size, e.g. "2x": ``found/2x``, on which share of the photos a face was found;
         ``recut/2x``, the mean absolute difference inside the region between the result, cut out
-        again, and the crop's own edit, in grey levels of 255; ``flip_recut/2x``, of how many of
-        the results the attribute flipped, beside the aligned crop's edits of the same photos.
-        Nothing of drawn faces.
+        again, and the crop's own edit, in grey levels of 255; ``flip_recut/2x/classifier-a``, of
+        how many of the results the attribute flipped, as that judge says, beside the aligned crop's
+        edits of the same photos. Nothing of drawn faces.
     """
     if split.source == DRAWN:
         return {}
     order = np.random.default_rng([seed, 3]).permutation(len(items))[: count or COUNT]
     photos = [items[place] for place in sorted(order)]
     sign = 1 if direction == "add" else -1
+
+    def flipped(image: np.ndarray) -> list[float]:
+        said = [judge_images(judge, image[None])[0][0, judge.column] for judge in judges]
+        return [float(sign * logit > 0) for logit in said]
+
     region = metrics.region_mask(split.attribute, size, headroom)
     region = np.ones((size, size), np.float32) if region is None else region
     network = _Network(generator, size, headroom)
+    nothing = (np.nan,) * (2 + len(judges))
     rows: dict[int, list] = {times: [] for times in SIZES}
     with tqdm(total=len(photos), desc=f"whole path, {direction}", disable=not progress) as bar:
         for path in photos:
@@ -89,29 +95,29 @@ def measure(
                 continue
             crop = pixels.face_crop(photo, size, headroom)
             edited = _edited(crop, network(pixels.to_unit(crop[None]))[0])
-            alone = _flipped(edited[network.face], judge, sign)
+            alone = flipped(edited[network.face])
             for times in SIZES:
                 if times == 1 or times * max(photo.size) <= LARGEST:
-                    followed = _follow(photo, times, network, region, judge, sign)
-                    rows[times].append((*followed, alone))
+                    followed = _follow(photo, times, network, region, flipped)
+                    rows[times].append((*(followed or nothing), *alone))
             bar.update()
     return {
         name: estimate
         for times, found in rows.items()
         if found
-        for name, estimate in _entries(f"{times}x", np.array(found, np.float64)).items()
+        for name, estimate in _entries(f"{times}x", np.array(found, np.float64), judges).items()
     }
 
 
-def _follow(photo, times, network, region, judge, sign) -> tuple[float, ...]:
+def _follow(photo, times, network, region, flipped) -> tuple[float, ...] | None:
     """Return how far one result is from the crop's edit, how far that edit is from the crop, and
-    whether the result flipped; NaN without a face.
+    what `flipped` says of the result; None without a face.
     """
     large = photo.resize([times * side for side in photo.size], Image.Resampling.LANCZOS)
     large = np.asarray(photo if times == 1 else large)
     inverted = inverter.invert_photo(large, network, headroom=network.headroom)
     if not inverted.crops:
-        return np.nan, np.nan, np.nan
+        return None
     # Of several faces, the one in the middle: the data's labels are its.
     size = len(region)
     middle = np.array([large.shape[1], large.shape[0]]) / 2
@@ -125,28 +131,27 @@ def _follow(photo, times, network, region, judge, sign) -> tuple[float, ...]:
         float((np.abs(a.astype(np.float64) - edit).mean(axis=2) * region).sum() / region.sum())
         for a in (recut, crop)
     )
-    return apart, change, _flipped(recut[network.face], judge, sign)
+    return apart, change, *flipped(recut[network.face])
 
 
 def _edited(crop: np.ndarray, residual: np.ndarray) -> np.ndarray:
     return pixels.to_bytes(np.clip(pixels.to_unit(crop) + np.asarray(residual), -1, 1))
 
 
-def _flipped(image: np.ndarray, judge: Judge, sign: int) -> float:
-    return float(sign * judge_images(judge, image[None])[0][0, judge.column] > 0)
-
-
-def _entries(name: str, rows: np.ndarray) -> dict[str, dict]:
-    apart, change, flipped, alone = rows.T
+def _entries(name: str, rows: np.ndarray, judges: list[Judge]) -> dict[str, dict]:
+    apart, change = rows.T[:2]
+    recut, alone = np.split(rows.T[2:], 2)
     there = np.isfinite(apart)
-    return {
+    entries = {
         f"found/{name}": entry(metrics.share(there)),
         f"recut/{name}": entry(
             metrics.bootstrap(apart),
             **({"the edit itself": float(np.nanmean(change))} if there.any() else {}),
         ),
-        f"flip_recut/{name}": entry(
-            metrics.share(flipped[there] > 0),
-            **({"the crop alone": float(alone[there].mean())} if there.any() else {}),
-        ),
     }
+    for judge, flips, before in zip(judges, recut, alone, strict=True):
+        entries[f"flip_recut/{name}/{judge.name}"] = entry(
+            metrics.share(flips[there] > 0),
+            **({"the crop alone": float(before[there].mean())} if there.any() else {}),
+        )
+    return entries

@@ -1,6 +1,8 @@
 """Each measure moves the right way for a planted fault, and says "nothing" of a zero edit."""
 
 import json
+import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import keras
@@ -647,9 +649,11 @@ def test_evaluate_command(folders, weights, tmp_path, monkeypatch):
     model = classifier.plain_classifier(SIZE, 1, 4)
     card = {"network": "plain", "size": SIZE, "width": 4, "columns": ["Eyeglasses"]}
     weight_files.save_generator(judge, model, {**card, "train_images": 48})
+    second = Path(shutil.copy(judge, tmp_path / "second.npz"))
     out = tmp_path / "out"
     arguments = ["evaluate", "--attribute", "glasses", "--data", str(folders)]
-    arguments += ["--weights", str(weights), "--out", str(out), "--classifier", str(judge)]
+    arguments += ["--weights", str(weights), "--out", str(out)]
+    arguments += ["--classifier", str(judge), "--classifier", str(second)]
     result = CliRunner().invoke(cli.app, arguments)
     assert result.exit_code == 0, result.output
     assert "flipped" in result.output
@@ -659,6 +663,7 @@ def test_evaluate_command(folders, weights, tmp_path, monkeypatch):
         assert 0 <= measures["told_from_real"]["value"] <= 1
         assert ("unasked" in measures) == (direction == "remove")
         assert measures["told_from_real"]["n"] == 28 and measures["found/4x"]["n"] == 2
+        assert {f"flip_recut/4x/{name}" for name in ("judge", "second")} <= measures.keys()
     assert "left" not in report["directions"]["add"]
     left = report["directions"]["remove"]["left"]
     assert 0 <= left["value"] <= 1 and left["n"] == 28

@@ -5,22 +5,36 @@ import pytest
 from made_up import write_celeba
 from PIL import Image
 
-from helpers import alignment, datasets, detection, inverter, judges, passes, pixels, whole_path
+from helpers import (
+    alignment,
+    datasets,
+    detection,
+    inverter,
+    judges,
+    passes,
+    pixels,
+    reports,
+    whole_path,
+)
 
 SIZE = 32
 
 
-class Dark:
-    """A judge by rule: dark over the eyes is "with"."""
+class Rule:
+    """A judge by rule: dark over the eyes is "with"; to one who is wrong, light is."""
 
     input_shape = (None, SIZE, SIZE, 3)
 
+    def __init__(self, sign=1):
+        self.sign = sign
+
     def __call__(self, unit, training=False):
-        dark = -unit[:, 12:21, 5:27].mean(axis=(1, 2, 3)) * 20
+        dark = -unit[:, 12:21, 5:27].mean(axis=(1, 2, 3)) * 20 * self.sign
         return dark[:, None], dark[:, None]
 
 
-JUDGE = judges.Judge("dark", Dark(), {"columns": ["Eyeglasses"], "network": "rule"}, 0)
+CARD = {"columns": ["Eyeglasses"], "network": "rule"}
+JUDGES = [judges.Judge("right", Rule(), CARD, 0), judges.Judge("wrong", Rule(-1), CARD, 0)]
 
 
 def darken(unit):
@@ -49,17 +63,21 @@ def split(tmp_path, monkeypatch):
 
 def measure(split, edit=darken, **options):
     items = split.items["train", "without"]
-    return whole_path.measure("add", edit, split, items, SIZE, JUDGE, progress=False, **options)
+    return whole_path.measure("add", edit, split, items, SIZE, JUDGES, progress=False, **options)
 
 
 def test_the_result_cut_out_again_is_the_edit(split):
     report = measure(split, count=4)
     for times in whole_path.SIZES:
-        found, recut, flip = (report[f"{n}/{times}x"] for n in ("found", "recut", "flip_recut"))
+        found, recut = report[f"found/{times}x"], report[f"recut/{times}x"]
         assert found["value"] == 1 and found["n"] == 4
         assert recut["value"] < 0.1 * recut["compare"]["the edit itself"]
         assert recut["compare"]["the edit itself"] > 50
-        assert flip["value"] == flip["compare"]["the crop alone"] == 1
+        for name, share in (("right", 1), ("wrong", 0)):
+            flip = report[f"flip_recut/{times}x/{name}"]
+            assert flip["value"] == flip["compare"]["the crop alone"] == share
+    row = "| at 2x: called flipped by wrong | 0.0% | 0.0% to 75.0% | 4 | the crop alone 0.0% |"
+    assert row in reports.table(report)
 
 
 def test_a_fault_on_the_way_shows(split, monkeypatch):
@@ -68,15 +86,16 @@ def test_a_fault_on_the_way_shows(split, monkeypatch):
     bad = measure(split, count=2)
     for times in whole_path.SIZES:
         assert bad[f"recut/{times}x"]["value"] > 10 * good[f"recut/{times}x"]["value"]
-        assert bad[f"flip_recut/{times}x"]["value"] == 0
-        assert bad[f"flip_recut/{times}x"]["compare"]["the crop alone"] == 1
+        for name, share in (("right", 0), ("wrong", 1)):
+            flip = bad[f"flip_recut/{times}x/{name}"]
+            assert flip["value"] == share and flip["compare"]["the crop alone"] == 1 - share
 
 
 def test_where_no_face_is_found_it_says_so(split, monkeypatch):
     monkeypatch.setattr(detection, "find_faces", lambda image: [])
     report = measure(split, count=2)
     assert report["found/1x"]["value"] == 0 and report["recut/1x"]["value"] is None
-    assert report["flip_recut/4x"]["n"] == 0
+    assert report["flip_recut/4x/wrong"]["n"] == 0
 
 
 def test_what_can_not_be_read_is_passed_over_and_nothing_gets_too_large(split, monkeypatch):
@@ -91,7 +110,7 @@ def test_what_can_not_be_read_is_passed_over_and_nothing_gets_too_large(split, m
 def test_drawn_faces_have_no_whole_path():
     split = datasets.open_split("drawn", "glasses", images=8)
     items = split.items["test", "without"]
-    assert whole_path.measure("add", darken, split, items, SIZE, JUDGE) == {}
+    assert whole_path.measure("add", darken, split, items, SIZE, JUDGES) == {}
 
 
 def test_each_face_says_where_it_was(split):
@@ -111,7 +130,7 @@ def test_what_is_in_the_headroom_is_edited_and_not_measured(tmp_path):
             noise = rng.integers(90, 160, (40, 40, 3), np.uint8)
             Image.fromarray(noise).save(tmp_path / "test" / side / f"{side}{i}.png")
     split = datasets.open_split(tmp_path, "Wearing_Hat", need="test")
-    judge = judges.Judge("by rule", Dark(), {"network": "plain"}, 0)
+    judge = judges.Judge("by rule", Rule(), {"network": "plain"}, 0)
     ways = passes.Ways(split, 32, pixels.HEADROOM, [judge])
     rows, columns = pixels.face_part(32, pixels.HEADROOM)
 
