@@ -495,8 +495,7 @@ def evaluate(
 ) -> None:
     """Measure both directions on held-out images: a report, a table, and the worst cases.
 
-    Of photos that takes some minutes: 200 a direction are followed through the whole of invert, at
-    one, two and four times their size.
+    Photos take some minutes: 200 a direction go through the whole path of invert.
     """
     load_tensorflow()
     from helpers.evaluation import evaluate
