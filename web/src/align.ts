@@ -76,34 +76,41 @@ export function compose(second: Similarity, first: Similarity): Similarity {
 }
 
 /**
- * Find the similarity that maps `from` onto `to` with the least squared error.
+ * Find the similarity that brings one face onto another.
  *
- * This is Umeyama's method. In the plane it needs no matrix decomposition: with the points as
- * complex numbers around their means, the best rotation and scale is the complex number
- * sum(conj(from) * to) / sum(|from|^2), which can't mirror.
+ * The line of the eyes gives the turn: a head that looks aside has its mouth aside of their middle,
+ * which a fit of all three points would take for a tilt. Then the points come as far from their
+ * mean as the others are from theirs, and mean onto mean. With points as complex numbers, the turn
+ * is conj(from) * to of the two lines of eyes, made one long.
  */
-export function fitSimilarity(from: Point[], to: Point[]): Similarity {
-  const centre = (points: Point[]): Point => ({
-    x: points.reduce((sum, p) => sum + p.x, 0) / points.length,
-    y: points.reduce((sum, p) => sum + p.y, 0) / points.length,
-  });
-  const f = centre(from);
-  const t = centre(to);
-  let a = 0;
-  let b = 0;
-  let spread = 0;
-  from.forEach((point, i) => {
-    const fx = point.x - f.x;
-    const fy = point.y - f.y;
-    const tx = to[i].x - t.x;
-    const ty = to[i].y - t.y;
-    a += fx * tx + fy * ty;
-    b += fx * ty - fy * tx;
-    spread += fx * fx + fy * fy;
-  });
-  a /= spread;
-  b /= spread;
-  return { a, b, dx: t.x - (a * f.x - b * f.y), dy: t.y - (b * f.x + a * f.y) };
+export function bringOnto(from: Landmarks, to: Landmarks): Similarity {
+  const f = measured(from);
+  const t = measured(to);
+  const x = f.eyes.x * t.eyes.x + f.eyes.y * t.eyes.y;
+  const y = f.eyes.x * t.eyes.y - f.eyes.y * t.eyes.x;
+  const scale = t.spread / f.spread / Math.hypot(x, y);
+  const a = scale * x;
+  const b = scale * y;
+  return {
+    a,
+    b,
+    dx: t.mean.x - (a * f.mean.x - b * f.mean.y),
+    dy: t.mean.y - (b * f.mean.x + a * f.mean.y),
+  };
+}
+
+/** The line of the eyes, the mean of the three points, and how far they are from it. */
+function measured({ leftEye, rightEye, mouth }: Landmarks) {
+  const points = [leftEye, rightEye, mouth];
+  const mean = {
+    x: (leftEye.x + rightEye.x + mouth.x) / 3,
+    y: (leftEye.y + rightEye.y + mouth.y) / 3,
+  };
+  return {
+    eyes: { x: rightEye.x - leftEye.x, y: rightEye.y - leftEye.y },
+    mean,
+    spread: Math.hypot(...points.flatMap((p) => [p.x - mean.x, p.y - mean.y])),
+  };
 }
 
 /**
@@ -117,10 +124,11 @@ export function photoToCrop(face: Landmarks, size: number, headroom = 0): Simila
     x: (p.x + 0.5) * zoom - 0.5 + (size * headroom) / 2,
     y: (p.y + 0.5) * zoom - 0.5 + size * headroom,
   });
-  return fitSimilarity(
-    [face.leftEye, face.rightEye, face.mouth],
-    [target(TEMPLATE.leftEye), target(TEMPLATE.rightEye), target(TEMPLATE.mouth)],
-  );
+  return bringOnto(face, {
+    leftEye: target(TEMPLATE.leftEye),
+    rightEye: target(TEMPLATE.rightEye),
+    mouth: target(TEMPLATE.mouth),
+  });
 }
 
 /** Find the rectangle, in whole pixels, that the face crop reads: it may reach beyond the photo. */
