@@ -85,7 +85,9 @@ def test_similarity_scales_about_pixel_edges():
     np.testing.assert_allclose((apply(large, point) + 0.5) / 4, apply(small, point) + 0.5)
 
 
-@pytest.mark.parametrize("landmarks", [[[5, 5]] * 3, [[5, 5], [5, 5], [5, 9]], [[0, 0], [1, np.nan], [2, 2]], [[1, 2]]])
+@pytest.mark.parametrize(
+    "landmarks", [[[5, 5]] * 3, [[5, 5], [5, 5], [5, 9]], [[0, 0], [1, np.nan], [2, 2]], [[1, 2]]]
+)
 def test_similarity_refuses_what_is_no_face(landmarks):
     with pytest.raises(ValueError, match="landmarks"):
         similarity(landmarks)
