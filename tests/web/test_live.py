@@ -353,11 +353,10 @@ def test_film_of_faces_that_come_and_go(film, records_of):
     assert abs(last["alone"]["edit"] - last["alone"]["face"]) < 5
     assert last["away"]["edit"] == 0
     # Whether it comes or goes, the face wears its glasses: to a quarter of the eyes' distance.
-    # One in five may be off: what came in at the edge is followed badly until it is measured again,
-    # half a dozen results later, and other work may starve the page for a moment.
+    # One in ten may be off, where other work starves the page for a moment.
     for ways in (("leaving", "back"), ("turning",)):
         gaps = gaps_of(records, *ways)
         print(f"{ways}: {len(gaps)} results, off by {np.median(gaps):.1f}, {max(gaps):.1f} at most")
-        assert len(gaps) > 3 and np.quantile(gaps, 0.8) < 13, gaps
+        assert len(gaps) > 3 and np.quantile(gaps, 0.9) < 13, gaps
     turning = [r["faces"] for r in records if CHAPTERS[r["chapter"]] == "turning"]
     assert turning.count(1) > 0.9 * len(turning)

@@ -6,7 +6,7 @@
  * which it was last detected. The derivatives are of that frame alone, and computed once.
  */
 
-import { compose, invert, type Similarity } from "./align";
+import { apply, compose, invert, type Similarity, type Size } from "./align";
 
 /** Every so many frames the picture is searched for more faces, and half-way each is measured. */
 export const PERIOD = 12;
@@ -71,6 +71,21 @@ export function follow(model: Model, grey: Float32Array): Motion {
     }
   }
   return { motion, likeness };
+}
+
+/**
+ * Say whether a picture shows all that is compared in a view of it. Where it ends, a view ends too,
+ * and that edge would be followed instead of the face.
+ */
+export function isWithin(picture: Size, view: Similarity): boolean {
+  const toPicture = invert(view);
+  const margin = Math.max(...BLURS);
+  return [WINDOW.left - margin, WINDOW.right + margin].every((x) =>
+    [WINDOW.top - margin, WINDOW.bottom + margin].every((y) => {
+      const p = apply(toPicture, { x, y });
+      return p.x >= 0 && p.y >= 0 && p.x < picture.width && p.y < picture.height;
+    }),
+  );
 }
 
 /** The similarity of four small parameters: growth, turn and shift about the window's middle. */

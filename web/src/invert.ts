@@ -19,7 +19,7 @@ import { addResidual, atStrength, toHeat, toPixels } from "./composite";
 import { decide, type Evidence } from "./decide";
 import { detect, measure, type Face } from "./detect";
 import { run } from "./edit";
-import { SIDE } from "./follow";
+import { isWithin, SIDE } from "./follow";
 import type { Direction, Suitable } from "./formats";
 import type { HintCode } from "./problems";
 import { complete, keptSuiting, suitingStyle } from "./style";
@@ -257,6 +257,7 @@ function eyesOf(photo: ImageBitmap, detector: GraphModel) {
   return {
     search: (known: Face[]) => detect(detector, photo, false, known),
     measure: (about: Face) => measure(detector, photo, about),
+    shows: (view: Similarity) => isWithin(photo, view),
     read(view: Similarity): Float32Array {
       const context = contextOf(SIDE, SIDE);
       // A canvas counts from the corner of the first pixel, we from its centre.

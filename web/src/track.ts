@@ -40,6 +40,8 @@ export interface Eyes {
   search(known: Face[]): Promise<Face[]>;
   /** Measure a face that lies about here; undefined where none does. */
   measure(about: Face): Promise<Face | undefined>;
+  /** Whether the picture shows all that is compared in a view: else there is no following. */
+  shows(view: Similarity): boolean;
   /** Grey values of the SIDE x SIDE square that a view shows. */
   read(view: Similarity): Float32Array;
 }
@@ -70,6 +72,7 @@ export class Tracker {
   }
 
   private follow(track: Followed, eyes: Eyes): boolean {
+    if (!eyes.shows(track.view)) return false;
     const { motion, likeness } = follow(track.model, eyes.read(track.view));
     if (!(likeness > LEAST_LIKENESS)) return false;
     // The square moves on with the face, so the model is always looked for in its middle.

@@ -1,8 +1,16 @@
 import { describe, expect, test } from "vitest";
 
-import { apply, compose, invert, TEMPLATE, TEMPLATE_SIZE, type Similarity } from "../src/align";
+import {
+  apply,
+  compose,
+  invert,
+  TEMPLATE,
+  TEMPLATE_SIZE,
+  type Similarity,
+  type Size,
+} from "../src/align";
 import type { Face } from "../src/detect";
-import { PERIOD, SIDE } from "../src/follow";
+import { isWithin, PERIOD, SIDE } from "../src/follow";
 import { Tracker } from "../src/track";
 import { face as grey } from "./face";
 
@@ -36,7 +44,14 @@ class Scene {
   /** Faces that the last search need not have found again. */
   known = 0;
   measures = 0;
-  constructor(public poses: Pose[]) {}
+  constructor(
+    public poses: Pose[],
+    private size: Size = { width: 640, height: 480 },
+  ) {}
+
+  shows(view: Similarity): boolean {
+    return isWithin(this.size, view);
+  }
 
   async search(known: Face[]): Promise<Face[]> {
     this.searches++;
@@ -57,6 +72,7 @@ class Scene {
     const back = this.poses.map(invert);
     return Float32Array.from({ length: SIDE * SIDE }, (_, i) => {
       const p = apply(toPhoto, { x: i % SIDE, y: Math.floor(i / SIDE) });
+      if (!(p.x >= 0 && p.y >= 0 && p.x < this.size.width && p.y < this.size.height)) return 0;
       const inside = back
         .map((each) => apply(each, p))
         .find(({ x, y }) => x >= 0 && y >= 0 && x < SIDE && y < SIDE);
@@ -86,6 +102,19 @@ describe("tracking", () => {
     expect(scene.searches).toBe(2);
     expect(scene.known).toBe(1);
     expect(scene.measures).toBe(2);
+  });
+
+  test("a face that comes in at the edge is measured until the picture shows enough of it", async () => {
+    const tracker = new Tracker();
+    const scene = new Scene([]);
+    const measured: boolean[] = [];
+    for (let i = 0; i < PERIOD - 1; i++) {
+      scene.poses = [pose(20 + 8 * i, 200)];
+      const [track] = await tracker.next(scene, i * FRAME);
+      expect(miss(track.face, faceAt(scene.poses[0])), `frame ${i}`).toBeLessThan(1);
+      measured.push(track.measured);
+    }
+    expect(measured.indexOf(false)).toBeGreaterThan(3);
   });
 
   test("what no longer looks like the face is measured, and let go if it is gone", async () => {
