@@ -65,10 +65,10 @@ def measure(
     -------
     dict
         For each size, e.g. "2x": ``found/2x``, on which share of the photos a face was found;
-        ``recut/2x``, the mean absolute difference inside the region between the result, cut out
-        again, and the crop's own edit, in grey levels of 255; ``flip_recut/2x/classifier-a``, of
-        how many of the results the attribute flipped, as that judge says, beside the aligned crop's
-        edits of the same photos. Nothing of drawn faces.
+        ``recut/2x``, the mean absolute difference inside the region, as far as it lies in the
+        photo, between the result, cut out again, and the crop's own edit, in grey levels of 255;
+        ``flip_recut/2x/classifier-a``, of how many of the results the attribute flipped, as that
+        judge says, beside the aligned crop's edits of the same photos. Nothing of drawn faces.
     """
     if split.source == DRAWN:
         return {}
@@ -124,6 +124,8 @@ def _follow(photo, times, network, region, flipped) -> tuple[float, ...] | None:
     centre = [(size - 1) / 2] * 2 + [1]
     gaps = [np.abs(alignment.invert(t) @ centre - middle).sum() for t in inverted.transforms]
     face = int(np.argmin(gaps))
+    # Beyond the photo nothing can be pasted: what is cut out there is the result's mirror image.
+    region = region * _within(large.shape, inverted.transforms[face], size)
     crop = inverted.crops[face]
     edit = _edited(crop, inverted.residuals[face])
     recut = alignment.crop_face(inverted.edited, inverted.transforms[face], size)
@@ -132,6 +134,14 @@ def _follow(photo, times, network, region, flipped) -> tuple[float, ...] | None:
         for a in (recut, crop)
     )
     return apart, change, *flipped(recut[network.face])
+
+
+def _within(shape: tuple[int, ...], transform: np.ndarray, size: int) -> np.ndarray:
+    """Return (size, size), true where a pixel of the crop lies in a photo of this shape."""
+    y, x = np.mgrid[:size, :size]
+    to_photo = alignment.invert(transform)
+    places = np.stack([x, y], axis=-1) @ to_photo[:, :2].T + to_photo[:, 2]
+    return ((places >= 0) & (places <= np.array([shape[1], shape[0]]) - 1)).all(axis=-1)
 
 
 def _edited(crop: np.ndarray, residual: np.ndarray) -> np.ndarray:

@@ -91,6 +91,24 @@ def test_a_fault_on_the_way_shows(split, monkeypatch):
             assert flip["value"] == share and flip["compare"]["the crop alone"] == 1 - share
 
 
+def test_what_lies_beyond_the_photo_does_not_count(split, monkeypatch):
+    def at_the_top(image):  # its eyes on the photo's upper edge
+        width = image.shape[1]
+        template = (alignment.TEMPLATE + 0.5) / 128 * width - 0.5 - [0, width / 2]
+        return [detection.Face(template, np.array([width / 2, 0]), width / 2, 0.9)]
+
+    def slope(unit):  # which is another in the mirror
+        residual = np.zeros_like(unit)
+        residual[:, 12:21, 5:27] = np.linspace(-0.9, 0.9, 9)[:, None, None] - unit[:, 12:21, 5:27]
+        return residual
+
+    monkeypatch.setattr(detection, "find_faces", at_the_top)
+    report = measure(split, slope, count=2)
+    for times in whole_path.SIZES:
+        recut = report[f"recut/{times}x"]
+        assert recut["value"] < 0.1 * recut["compare"]["the edit itself"]
+
+
 def test_where_no_face_is_found_it_says_so(split, monkeypatch):
     monkeypatch.setattr(detection, "find_faces", lambda image: [])
     report = measure(split, count=2)
