@@ -27,12 +27,12 @@ def similarity(
 ) -> np.ndarray:
     """Return the turn, scale and shift that bring a face's landmarks to the template.
 
-    The turn is that of the line of the eyes. A head that looks aside has its mouth aside of their
-    middle, and least squares over all three points (Umeyama, 1991) takes that for a tilt: on 177
-    photos of CelebA its crops were turned by 2.8 degrees against CelebA's own (standard deviation),
-    by the eyes 1.9. The scale brings the points as far from their mean as the template's are, root
-    mean square, and the shift their mean onto the template's. With points as complex numbers
-    x + iy, a similarity is z -> a z + b.
+    The turn is that of the line of the eyes, as CelebA's makers did it. A head that looks aside has
+    its mouth aside of their middle, and least squares over all three points (Umeyama, 1991) takes
+    that for a tilt: on 177 photos the crops were turned by 2.8 degrees (standard deviation) against
+    those that the course's weights learned from, by the eyes 1.9. The scale brings the points as
+    far from their mean as the template's are, root mean square, and the shift their mean onto the
+    template's. With points as complex numbers x + iy, a similarity is z -> a z + b.
 
     Parameters
     ----------
@@ -60,9 +60,9 @@ def similarity(
     target = (TEMPLATE.astype(np.float64) + 0.5) * size * (1 - headroom) / TEMPLATE_SIZE - 0.5
     target += [size * headroom / 2, size * headroom]
     source, target = landmarks @ [1, 1j], target @ [1, 1j]
-    turn = (source[1] - source[0]).conj() * (target[1] - target[0])
-    if abs(turn) < 1e-3:
+    if abs(source[1] - source[0]) < 1e-6:
         raise ValueError("both eyes of the landmarks fall on one point, so they show no face")
+    turn = (source[1] - source[0]).conj() * (target[1] - target[0])
     a = turn / abs(turn) * target.std() / source.std()
     b = target.mean() - a * source.mean()
     return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])

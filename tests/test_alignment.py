@@ -64,8 +64,8 @@ def test_similarity_brings_the_eyes_level_the_mean_onto_the_mean_and_never_mirro
     np.testing.assert_allclose(there.mean(0), TEMPLATE.mean(0), atol=1e-4)
     spread = [np.linalg.norm(points - points.mean(0)) for points in (there, TEMPLATE)]
     np.testing.assert_allclose(*spread, rtol=1e-5)
-    mirrored = similarity(landmarks[[1, 0, 2]])  # the eyes swapped
-    assert np.linalg.det(mirrored[:, :2]) > 0
+    swapped = similarity(landmarks[[1, 0, 2]])  # upside down, and not a mirror image
+    np.testing.assert_allclose(swapped[:, :2], -similarity(landmarks)[:, :2], rtol=1e-5)
 
 
 def test_a_head_that_looks_aside_is_not_taken_for_one_that_is_tilted():

@@ -81,16 +81,16 @@ export function compose(second: Similarity, first: Similarity): Similarity {
  * The line of the eyes gives the turn: a head that looks aside has its mouth aside of their middle,
  * which a fit of all three points would take for a tilt. Then the points come as far from their
  * mean as the others are from theirs, and mean onto mean. With points as complex numbers, the turn
- * is conj(from) * to of the two lines of eyes, made one long.
+ * is conj(from) * to of the two lines of eyes, divided by its length.
  */
 export function bringOnto(from: Landmarks, to: Landmarks): Similarity {
-  const f = measured(from);
-  const t = measured(to);
-  const x = f.eyes.x * t.eyes.x + f.eyes.y * t.eyes.y;
-  const y = f.eyes.x * t.eyes.y - f.eyes.y * t.eyes.x;
-  const scale = t.spread / f.spread / Math.hypot(x, y);
-  const a = scale * x;
-  const b = scale * y;
+  const f = shapeOf(from);
+  const t = shapeOf(to);
+  const real = f.eyes.x * t.eyes.x + f.eyes.y * t.eyes.y;
+  const imaginary = f.eyes.x * t.eyes.y - f.eyes.y * t.eyes.x;
+  const scale = t.spread / f.spread / Math.hypot(real, imaginary);
+  const a = scale * real;
+  const b = scale * imaginary;
   return {
     a,
     b,
@@ -100,7 +100,7 @@ export function bringOnto(from: Landmarks, to: Landmarks): Similarity {
 }
 
 /** The line of the eyes, the mean of the three points, and how far they are from it. */
-function measured({ leftEye, rightEye, mouth }: Landmarks) {
+function shapeOf({ leftEye, rightEye, mouth }: Landmarks) {
   const points = [leftEye, rightEye, mouth];
   const mean = {
     x: (leftEye.x + rightEye.x + mouth.x) / 3,
