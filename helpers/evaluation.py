@@ -17,7 +17,6 @@ from . import (
     inverter,
     reports,
     sheets,
-    styling,
     telling,
     weight_files,
     whole_path,
@@ -292,7 +291,7 @@ def evaluate(
             generators.append(_in_any_style(generator, card["attribute"]))
             card = card | {"style": "by chance"}
         else:
-            generator = styling.in_style(generator, card=card)
+            generator = weight_files.as_used(generator, card)
             generators.append(lambda images, g=generator: g(images, training=False))
         cards[direction] = card
     size, headroom = cards["add"]["size"], cards["add"].get("headroom", 0.0)

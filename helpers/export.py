@@ -326,7 +326,7 @@ def write_manifest(models: Path) -> dict:
         what = (
             ("attributes", "accuracy")
             if judge
-            else ("attribute", "direction", *STYLING, "measured")
+            else ("attribute", "direction", *STYLING, "second_pass", "measured")
         )
         entry = {
             **{key: card[key] for key in what if key in card},

@@ -151,7 +151,7 @@ def invert_files(
     """
     paths = _all_photos(photos)
     network, card = weight_files.load_network(find_weights(attribute, direction, weights))
-    generator = styling.in_style(network, styling.choose_style(card, style or {}), card)
+    generator = weight_files.as_used(network, card, styling.choose_style(card, style or {}))
     out.mkdir(parents=True, exist_ok=True)
     failures, taken = 0, set()
     with tqdm(paths, desc="editing", unit="photo") as bar:

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from . import celeba, networks, styling
+from . import celeba, networks, second_pass, styling
 from .errors import TrainingError
 from .files import read_weights, written_whole
 
@@ -105,13 +105,28 @@ def load_generator(path: Path, style=None) -> tuple[keras.Model, dict]:
         If the file is missing, damaged or does not fit the network that its card names.
     """
     network, card = load_network(path)
-    return styling.in_style(network, style, card), card
+    return as_used(network, card, style), card
+
+
+def as_used(network: keras.Model, card: dict, style=None) -> keras.Model:
+    """Return a network as photos are edited with it: in one style, and twice if its card says so.
+
+    Parameters
+    ----------
+    network, card
+        As `load_network` gives them.
+    style : sequence of float or None
+        As for `load_generator`.
+    """
+    generator = styling.in_style(network, style, card)
+    levels = card.get("second_pass")
+    return second_pass.with_second_pass(generator, *levels) if levels else generator
 
 
 def load_network(path: Path) -> tuple[keras.Model, dict]:
-    """Load a generator as `load_generator` does, but with its style as a second input.
+    """Load a generator as `load_generator` does, but alone: one pass, its style a second input.
 
-    To train it further or to export it; one without styles is the same from both.
+    To train it further or to export it. Its card says what `as_used` makes of it.
     """
     try:
         card, arrays = read_weights(path)
@@ -123,8 +138,9 @@ def load_network(path: Path) -> tuple[keras.Model, dict]:
             options["styles"] = len(card["styles"])
         generator = networks.GENERATORS[card["network"]](**options)
         generator.set_weights(arrays)
-        card = {name: said for name, said in card.items() if name not in ("suits", "by_light")}
-        card |= styling.what_suits(card)
+        told = ("suits", "by_light", "second_pass")
+        card = {name: said for name, said in card.items() if name not in told}
+        card |= styling.what_suits(card) | second_pass.levels_of(card)
     except TrainingError:
         raise
     except FileNotFoundError as error:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from helpers import datasets, losses, metrics, networks, runs, training
+from helpers import datasets, losses, metrics, networks, runs, second_pass, training
 from helpers.networks import REAL_WITH, REAL_WITHOUT
 from tooling import notebooks
 
@@ -255,3 +255,22 @@ def test_training_of_a_row_in_notebook_08():
         before, same, after = (model(images()).numpy() for model in networks_of_one_direction)
         np.testing.assert_array_equal(before, same)
         assert np.abs(after - before).max() > 1e-4
+
+
+# --- 10: the second pass --------------------------------------------------------------------
+
+
+def test_second_pass_of_notebook_10():
+    """Beside the border: there the helper leaves out what lies beyond, and the notebook repeats."""
+    size = 256
+    y, x = np.mgrid[:size, :size][..., None]
+    cover = np.float32(0.5 + 0.5 * np.sin(x / 40) * np.cos(y / 50))
+    crop = np.uint8(128 + 90 * np.sin(x / 9 + np.arange(3)) * np.cos(y / 11))
+    _, ours, share = lift("10").second_pass(crop, lambda unit: cover * (1.2 - unit), 2, 30)
+    assert (share == 0).any() and (share == 1).any()
+    image = keras.Input((size, size, 3))
+    network = keras.Model(image, keras.ops.multiply(cover, 1.2 - image))
+    unit = crop[None] / np.float32(127.5) - 1
+    theirs = unit[0] + second_pass.with_second_pass(network, 2, 30)(unit)[0].numpy()
+    inside = slice(4, -4)
+    np.testing.assert_allclose(ours[inside, inside], theirs[inside, inside], atol=1e-5)

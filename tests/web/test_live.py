@@ -3,7 +3,9 @@
 import contextlib
 import io
 import itertools
+import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -69,6 +71,33 @@ TIMES = """() => {
         .observe(main, { attributeFilter: ["data-result"] });
 }"""
 STANDSTILL = 4000  # ms; so long the page waits for the camera before it says that nothing comes
+
+
+def test_photos_are_edited_twice_and_films_once(stand_in_folder, visit, camera_frame, tmp_path):
+    """Where the manifest asks for a second pass: of what a mask of 0.5 leaves, half is painted."""
+    folder = tmp_path / "page"
+    shutil.copytree(stand_in_folder, folder)
+    manifest = json.loads((folder / "models/manifest.json").read_text())
+    for entry in manifest["models"]:
+        entry["second_pass"] = [0.1, 0.2]
+    (folder / "models/manifest.json").write_text(json.dumps(manifest))
+    eyes_and_mouth = mirrored(camera_frame[1], 640)
+
+    def change():
+        return change_around_eyes(*visited.before_and_after(), eyes_and_mouth)[0]
+
+    with served(folder) as address:
+        visited = visit(address)
+        visited.wait_for_result()
+        visited.page.get_by_role("button", name="Use camera").click()
+        visited.page.get_by_text("Live.").wait_for()
+        visited.wait_for_result(int(visited.data["result"]))
+        film = change()
+        visited.page.get_by_role("button", name="Take a photo").click()
+        visited.page.get_by_text("1 face: glasses added").wait_for()
+        photo = change()
+    assert 1.15 < photo / film < 1.6
+    assert visited.errors == []
 
 
 def test_live_frames_leak_nothing(models_folder, visit, playwright, camera_film):

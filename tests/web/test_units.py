@@ -9,8 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ALIGNMENT = ROOT / "web" / "test" / "alignment.json"
-
 SUITING = ROOT / "web" / "test" / "suiting.json"
+SECOND_PASS = ROOT / "web" / "test" / "second-pass.json"
 
 pytestmark = pytest.mark.slow
 
@@ -108,6 +108,31 @@ def suiting_cases():
     return {"card": card, "cases": cases}
 
 
+def second_pass_cases():
+    """Return what helpers/second_pass.py makes of a network that paints waves of white."""
+    import keras
+
+    from helpers import second_pass
+
+    cases = []
+    for size, low, high in ((64, 4, 8), (96, 2, 30)):
+        y, x, c = np.mgrid[:size, :size, :3]
+        crop = (0.8 * np.sin(x / 9 + c) * np.cos(y / 11))[None].astype(np.float32)
+        cover = (0.5 + 0.5 * np.sin(x * 7 / size) * np.cos(y * 5 / size))[None].astype(np.float32)
+        image = keras.Input((size, size, 3))
+        network = keras.Model(image, keras.ops.multiply(cover, 1.2 - image))
+        both = np.asarray(second_pass.with_second_pass(network, low, high)(crop))[0]
+        places = [(x, y) for y in range(0, size, 9) for x in range(0, size, 7)]
+        cases.append(
+            {
+                "size": size,
+                "levels": [low, high],
+                "residual": [[x, y, *both[y, x].round(5).tolist()] for x, y in places],
+            }
+        )
+    return {"cases": cases}
+
+
 def test_the_types_and_the_pages_own_tests(page_folder):
     """`npm test`: the TypeScript compiler, then vitest. The build has installed both."""
     from tooling.page import find_node
@@ -142,7 +167,15 @@ def test_what_suits_is_what_python_finds_to_suit():
             np.testing.assert_allclose(old[part], new[part], atol=1e-4)
 
 
+def test_second_passes_are_what_python_computes():
+    stored, now = json.loads(SECOND_PASS.read_text()), second_pass_cases()
+    for old, new in zip(stored["cases"], now["cases"], strict=True):
+        assert (old["size"], old["levels"]) == (new["size"], new["levels"])
+        np.testing.assert_allclose(old["residual"], new["residual"], atol=1e-4)
+
+
 if __name__ == "__main__":  # after a change in what they compare: python tests/web/test_units.py
     sys.path.insert(0, str(ROOT))
-    for path, cases in ((ALIGNMENT, alignment_cases), (SUITING, suiting_cases)):
+    every = {ALIGNMENT: alignment_cases, SUITING: suiting_cases, SECOND_PASS: second_pass_cases}
+    for path, cases in every.items():
         path.write_text(json.dumps(cases(), separators=(",", ":")) + "\n")

@@ -1,6 +1,6 @@
 /** The page's end of the worker: start one with the best backend that computes right. */
 
-import type { Check, ModelFiles, Suitable } from "./formats";
+import type { Check, Editing, ModelFiles } from "./formats";
 import type { Inverted } from "./invert";
 import { Problem, type ProblemCode } from "./problems";
 import {
@@ -20,7 +20,7 @@ export interface Engine {
   /** Backends that were tried before this one, and why they were not taken. */
   passedOver: string[];
   selfTest: SelfTest;
-  load(name: string, files: ModelFiles, check: Check, what: Suitable): Promise<SelfTest>;
+  load(name: string, files: ModelFiles, check: Check, what: Editing): Promise<SelfTest>;
   invert(order: Order, photo: ImageBitmap): Promise<Inverted>;
   again(strength: number, style: number[]): Promise<Inverted | undefined>;
   resources(): Promise<string[]>;
@@ -53,7 +53,7 @@ const LONGEST_IMAGE = 1_000;
  */
 export async function startEngine(
   detector: ModelFiles,
-  first: { name: string; files: ModelFiles; check: Check; what: Suitable },
+  first: { name: string; files: ModelFiles; check: Check; what: Editing },
   { only, avoid, onLost }: Wishes,
 ): Promise<Engine> {
   const candidates = BACKENDS.filter((backend) => (only ? backend === only : !avoid.has(backend)));

@@ -1,5 +1,7 @@
 /** What the files of a model say, once they have been looked through. */
 
+import type { Levels } from "./secondPass";
+
 export type Direction = "add" | "remove";
 /** What a model is for: to edit in one direction, or to tell whether the attribute is there. */
 export type Role = Direction | "tell";
@@ -30,8 +32,14 @@ export interface ByLight {
   numbers: number[];
 }
 
+/** How a generator is to be run. */
+export interface Editing extends Suitable {
+  /** Of one that looks at a photo twice: how much its second pass has to find. */
+  secondPass?: Levels;
+}
+
 /** A model and an attribute that it serves, from models/manifest.json. */
-export interface ModelEntry extends Suitable {
+export interface ModelEntry extends Editing {
   attribute: string;
   role: Role;
   /** Of model.json, relative to the manifest. */

@@ -20,8 +20,9 @@ import { decide, type Evidence } from "./decide";
 import { detect, measure, type Face } from "./detect";
 import { run } from "./edit";
 import { isWithin, SIDE } from "./follow";
-import type { Direction, Suitable } from "./formats";
+import type { Direction, Editing } from "./formats";
 import type { HintCode } from "./problems";
+import { withSecondPass } from "./secondPass";
 import { complete, keptSuiting, suitingStyle } from "./style";
 import type { Track, Tracker } from "./track";
 
@@ -32,8 +33,8 @@ export interface Network {
   model: GraphModel;
   size: number;
   headroom?: number;
-  /** What may be chosen of what a generator draws, and what suits. */
-  what: Suitable;
+  /** What may be chosen of what a generator draws, what suits, and whether it looks twice. */
+  what: Editing;
   /** The style that is chosen. */
   style?: number[];
 }
@@ -157,24 +158,29 @@ export async function findEdits(
       suitingStyle(generator.what, cut.crop, cut.size, cut.headroom),
     );
     const edit = { ...cut, direction, evidence, suiting };
-    edits.push({ ...edit, residual: await residualOf(edit, generator) });
+    edits.push({ ...edit, residual: await residualOf(edit, generator, live !== undefined) });
     count("edit");
   }
   return edits;
 }
 
-function residualOf(
+/** @param live in a film one pass has to do: two would take twice as long */
+async function residualOf(
   { crop, size, suiting }: Pick<Edit, "crop" | "size" | "suiting">,
   { model, what, style = [] }: Network,
+  live: boolean,
 ): Promise<Float32Array> {
-  return run(model, crop, size, complete(what, style, suiting));
+  const pass = (image: Float32Array) => run(model, image, size, complete(what, style, suiting));
+  const first = await pass(crop);
+  const levels = live ? undefined : what.secondPass;
+  return levels ? withSecondPass(crop, first, size, levels, pass) : first;
 }
 
 /** Compute what is added anew, in another style. */
 export async function restyle(edits: Edit[], network: Network): Promise<Edit[]> {
   const others: Edit[] = [];
   for (const edit of edits) {
-    const residual = edit.direction === "add" ? await residualOf(edit, network) : edit.residual;
+    const residual = edit.direction === "add" ? await residualOf(edit, network, false) : edit.residual;
     others.push({ ...edit, residual });
   }
   return others;

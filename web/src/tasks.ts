@@ -1,6 +1,6 @@
 /** What the page asks of the worker, and what the worker answers. */
 
-import type { Check, ModelFiles, Role, Suitable } from "./formats";
+import type { Check, Editing, ModelFiles, Role } from "./formats";
 import type { Inverted, Mode } from "./invert";
 
 /** What can compute, in the order in which it is tried. */
@@ -9,7 +9,7 @@ export type Backend = (typeof BACKENDS)[number];
 
 export interface Tasks {
   start(backend: Backend, insist: boolean, detector: ModelFiles): void;
-  load(name: string, files: ModelFiles, check: Check, what: Suitable): SelfTest;
+  load(name: string, files: ModelFiles, check: Check, what: Editing): SelfTest;
   invert(order: Order, photo: ImageBitmap): Inverted;
   /** Composite the last photo again, at another strength or in another style. */
   again(strength: number, style: number[]): Inverted | undefined;

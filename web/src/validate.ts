@@ -6,6 +6,7 @@
  */
 
 import type { ByLight, Check, Measured, ModelEntry, ModelFiles, Suitable } from "./formats";
+import type { Levels } from "./secondPass";
 
 type Unknown = Record<string, unknown>;
 
@@ -37,7 +38,9 @@ export function readManifest(json: unknown): ModelEntry[] {
     const chosen = readStyles(entry, `model ${i + 1}`);
     const outputs = size * size * 3;
     const measured = readMeasured(entry.measured, `model ${i + 1}`);
-    return { ...entry, attribute, role: direction, outputs, column: 0, measured, ...chosen };
+    const secondPass = readLevels(entry.second_pass, `model ${i + 1}`);
+    const common = { outputs, column: 0, measured, secondPass, ...chosen };
+    return { ...entry, attribute, role: direction, ...common };
   });
   const judges = listOf(classifiers, '"classifiers"').flatMap((model, i): ModelEntry[] => {
     const entry = readEntry(model, `classifier ${i + 1}`);
@@ -57,6 +60,7 @@ export function readManifest(json: unknown): ModelEntry[] {
         byLight: [],
         pictures: undefined,
         measured: undefined,
+        secondPass: undefined,
       };
       return { ...entry, attribute, role: "tell", outputs, column, accuracy, ...nothing };
     });
@@ -114,6 +118,17 @@ function readRule(json: unknown, side: number, what: string): ByLight {
   if (!within(stops, 2, 0) || stops[0] >= stops[1]) return wrong(`${what}: "stops"`, stops);
   if (!within(numbers, 2, -1)) return wrong(`${what}: "numbers"`, numbers);
   return { box, stops, numbers };
+}
+
+function readLevels(json: unknown, what: string): Levels | undefined {
+  if (json === undefined) return undefined;
+  const levels = listOf(json, `${what}: "second_pass"`);
+  const [low, high] = levels;
+  const numbers = typeof low === "number" && typeof high === "number";
+  if (levels.length !== 2 || !numbers || !(low >= 0 && low < high)) {
+    return wrong(`${what}: "second_pass"`, json);
+  }
+  return [low, high];
 }
 
 function readMeasured(json: unknown, what: string): Measured | undefined {
