@@ -1,11 +1,15 @@
 """What one pass leaves, a second takes off. Of the page: web/test/secondPass.test.ts."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
 from helpers import inverter, networks, second_pass, styling, weight_files
+from helpers.files import read_weights
+from helpers.profiles import ROOT
 from helpers.training import REMOVE_DRAWN
 
 SIZE = 64
@@ -85,3 +89,16 @@ def test_photos_are_edited_twice_and_the_network_that_is_trained_on_is_one_pass(
     np.testing.assert_allclose(edited.residuals[0], expected, atol=1e-5)
     weight_files.save_generator(path, generator, told | {"recipe": {}})
     assert "second_pass" not in weight_files.load_network(path)[1]
+
+
+def test_page_edits_twice_with_the_models_that_python_does():
+    manifest = json.loads((ROOT / "web/public/models/manifest.json").read_text("utf-8"))
+    found = {}
+    for entry in manifest["models"]:
+        folder = "" if entry["network"] == "attention" else entry["network"]
+        name = f"{entry['attribute']}-{entry['direction']}"
+        card, _ = read_weights(ROOT / "weights" / folder / f"{name}.npz")
+        found[folder, name] = {"second_pass": entry.get("second_pass")}
+        assert found[folder, name] == {"second_pass": None} | second_pass.levels_of(card)
+    twice = {key for key, told in found.items() if told["second_pass"]}
+    assert twice == {("", "glasses-remove"), ("", "hat-remove")}

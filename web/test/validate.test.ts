@@ -58,6 +58,10 @@ const HOSTILE: [name: string, read: () => unknown, words: string][] = [
   ["an accuracy in words", () => withClassifier({ accuracy: ["all"] }), "an accuracy is"],
   ["classifiers that are a word", () => readManifest({ models: [], classifiers: "a" }), "no list"],
   ["a pair that is too short", () => withCheck({ image: base64(11) }), "11 of 12 bytes"],
+  ["levels in words", () => withEntry({ second_pass: "all" }), '"second_pass" is no list'],
+  ["one level", () => withEntry({ second_pass: [4] }), '"second_pass" is [4]'],
+  ["levels that fall", () => withEntry({ second_pass: [8, 4] }), '"second_pass" is [8,4]'],
+  ["a level below nothing", () => withEntry({ second_pass: [-1, 4] }), '"second_pass" is [-1,4]'],
   ["a style that is a number", () => withEntry({ styles: [1] }), '"styles" is [1]'],
   ["a style without a name", () => withEntry({ styles: [""] }), '"styles" is [""]'],
   ["a thousand styles", () => withEntry({ styles: Array(1000).fill("a") }), '"styles"'],
@@ -124,6 +128,11 @@ describe("the files of a model", () => {
     const [follows] = readManifest({ models: [{ ...entry, styles, by_light: { shape: RULE } }] });
     expect(follows.byLight).toEqual([RULE, null]);
     expect(readCheck({ ...check, style: [0.5, -1] }, { ...shape, styles }).style).toEqual([0.5, -1]);
+  });
+
+  it("say whether a photo is edited twice", () => {
+    const [twice, once] = readManifest({ models: [{ ...entry, second_pass: [4, 8] }, entry] });
+    expect([twice.secondPass, once.secondPass]).toEqual([[4, 8], undefined]);
   });
 
   it("may claim any number of bytes, which none is set aside for", () => {
