@@ -245,6 +245,7 @@ def evaluate(
     network: str | None = None,
     classifiers: list[Path] | None = None,
     any_style: bool = False,
+    one_pass: bool = False,
     count: int | None = None,
     images: int = 1000,
     inception: str | None = None,
@@ -265,6 +266,8 @@ def evaluate(
         "paper" or "attention": refuse weights of another.
     any_style : bool
         Let what is added differ from photo to photo, where the weights know styles.
+    one_pass : bool
+        Edit once where `second_pass` would edit twice: as the page does in a film.
     classifiers, count, inception
         See `find_judges` and `measure`.
 
@@ -283,6 +286,8 @@ def evaluate(
     for direction in DIRECTIONS:
         path = inverter.find_weights(attribute, direction, weights)
         generator, card = weight_files.load_network(path)
+        if one_pass:
+            card.pop("second_pass", None)
         if network and card["network"] != network:
             raise TrainingError(
                 f"{path} holds the {card['network']} network, not the {network} network."

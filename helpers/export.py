@@ -15,7 +15,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from . import celeba, pixels, thumbnails
+from . import celeba, pixels, second_pass, thumbnails
 from .errors import TrainingError
 from .files import folder_written_whole, write_text
 from .processes import silenced
@@ -68,6 +68,8 @@ def export_generator(generator: keras.Model, out: Path, card: dict) -> Path:
     """
     if len(generator.inputs) == 1:  # its style was fixed: the page has none to choose
         card = {name: value for name, value in card.items() if name not in STYLING}
+    if generator.name.endswith(second_pass.BOTH):  # the page has none to add, and a film gets both
+        card = {name: value for name, value in card.items() if name != "second_pass"}
     return _export(generator, out, card)
 
 
@@ -307,7 +309,8 @@ def read_measured(path: Path, card: dict) -> dict:
         raise TrainingError(
             f"{path} is not a report.json that evaluate wrote, with all its measures: {error!r}."
         ) from error
-    if different := [k for k in ("attribute", "network", "steps") if of.get(k) != card.get(k)]:
+    compared = ("attribute", "network", "steps", "second_pass")
+    if different := [k for k in compared if of.get(k) != card.get(k)]:
         raise TrainingError(
             f"{path} measures other weights: {', '.join(f'{k} {of.get(k)}' for k in different)} "
             f"there, {', '.join(f'{k} {card.get(k)}' for k in different)} here."

@@ -16,6 +16,7 @@ from keras import ops
 # Between which mean changes around a pixel, in grey levels of 255, the second pass fades in.
 LEVELS = {"glasses": [5, 10], "hat": [8, 16]}
 REACH = 4 / 256  # of the crop's side: how far around a pixel
+BOTH = "_twice"  # what the name of a generator that makes both passes ends in
 
 
 def levels_of(card: dict) -> dict:
@@ -50,7 +51,8 @@ def with_second_pass(generator: keras.Model, low: float, high: float) -> keras.M
     edited = ops.clip(image + generator(image), -1, 1)
     again = generator(edited)
     much = ops.max(ops.abs(again), axis=-1, keepdims=True)
-    side = 2 * round(REACH * image.shape[1]) + 1
+    side = 2 * int(REACH * image.shape[1] + 0.5) + 1  # halves up, as JavaScript rounds
     around = 127.5 * ops.average_pool(much, side, strides=1, padding="same")
     share = ops.clip((around - low) / (high - low), 0, 1)
-    return keras.Model(image, ops.clip(edited + share * again, -1, 1) - image, name=generator.name)
+    both = ops.clip(edited + share * again, -1, 1) - image
+    return keras.Model(image, both, name=generator.name + BOTH)

@@ -6,8 +6,19 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from PIL import Image
 
-from helpers import inverter, networks, second_pass, styling, weight_files
+from helpers import (
+    evaluation,
+    export,
+    inverter,
+    networks,
+    pixels,
+    second_pass,
+    styling,
+    weight_files,
+)
+from helpers.errors import TrainingError
 from helpers.files import read_weights
 from helpers.profiles import ROOT
 from helpers.training import REMOVE_DRAWN
@@ -67,28 +78,98 @@ def test_only_networks_that_learned_to_take_off_from_drawn_pairs_look_twice():
     assert second_pass.levels_of(without) == {}
 
 
-def test_photos_are_edited_twice_and_the_network_that_is_trained_on_is_one_pass(tmp_path):
-    path = tmp_path / "glasses-remove.npz"
+@pytest.fixture
+def taught(tmp_path):
+    """A folder of weights of both directions, never trained; the cards say that one was taught."""
     generator = networks.attention_generator(SIZE, 4)
     rng = np.random.default_rng(0)
     generator.set_weights([w + rng.normal(0, 0.1, w.shape) for w in generator.get_weights()])
     card = {"network": "attention", "revision": networks.REVISIONS["attention"], "size": SIZE}
-    told = card | TAUGHT | {"width": 4, "second_pass": [0, 1]}  # a file has no say
-    weight_files.save_generator(path, generator, told)
+    card |= {"width": 4, "second_pass": [0, 1], "parameters": 1, "steps": 1}  # a file has no say
+    card |= {"data": "noise", "licence": "none"}
+    for direction in ("add", "remove"):
+        told = card | TAUGHT | {"direction": direction}
+        weight_files.save_generator(tmp_path / f"glasses-{direction}.npz", generator, told)
+    return tmp_path
+
+
+def crops(count=2):
+    rng = np.random.default_rng(1)
+    return rng.uniform(-1, 1, (count, SIZE, SIZE, 3)).astype(np.float32)
+
+
+def test_generators_make_both_passes_and_the_network_that_is_trained_on_makes_one(taught):
+    path = taught / "glasses-remove.npz"
     network, card = weight_files.load_network(path)
     assert card["second_pass"] == second_pass.LEVELS["glasses"]
-    crops = rng.uniform(-1, 1, (2, SIZE, SIZE, 3)).astype(np.float32)
-    once = styling.in_style(network)(crops).numpy()
-    twice = second_pass.with_second_pass(network, *card["second_pass"])(crops).numpy()
+    once, twice = passes_of(taught)
     assert np.abs(twice - once).max() > 0.01
-    np.testing.assert_array_equal(weight_files.load_generator(path)[0](crops).numpy(), twice)
-    photo = rng.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
-    edited = inverter.invert_photo(photo, weight_files.as_used(network, card), aligned=True)
-    crop = edited.crops[0][None] / np.float32(127.5) - 1
-    expected = second_pass.with_second_pass(network, *card["second_pass"])(crop).numpy()[0]
-    np.testing.assert_allclose(edited.residuals[0], expected, atol=1e-5)
-    weight_files.save_generator(path, generator, told | {"recipe": {}})
+    np.testing.assert_array_equal(weight_files.load_generator(path)[0](crops()).numpy(), twice)
+    weight_files.save_generator(path, network, card | {"recipe": {}})
     assert "second_pass" not in weight_files.load_network(path)[1]
+
+
+def passes_of(folder, images=None):
+    """Return what one pass and both change on `crops`."""
+    network, _ = weight_files.load_network(folder / "glasses-remove.npz")
+    both = second_pass.with_second_pass(network, *second_pass.LEVELS["glasses"])
+    images = crops() if images is None else images
+    return tuple(each(images).numpy() for each in (styling.in_style(network), both))
+
+
+def test_photos_are_edited_twice(taught):
+    photo = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+    Image.fromarray(photo).save(taught / "p.png")
+    options = {"weights": taught, "aligned": True}
+    assert inverter.invert_files([taught / "p.png"], "glasses", "remove", taught, **options) == 0
+    edited = np.asarray(Image.open(taught / "p-glasses-remove.png"))
+    generator, _ = weight_files.load_generator(taught / "glasses-remove.npz")
+    expected = inverter.invert_photo(photo, generator, aligned=True)
+    np.testing.assert_array_equal(edited, expected.edited)
+    unit = pixels.to_unit(expected.crops[0][None])
+    np.testing.assert_allclose(expected.residuals[0], passes_of(taught, unit)[1][0], atol=1e-5)
+
+
+@pytest.mark.parametrize("one_pass", [False, True])
+def test_both_passes_are_measured_unless_one_is_asked_for(taught, monkeypatch, one_pass):
+    monkeypatch.setattr(evaluation, "measure", lambda generators, *_, **__: generators)
+    monkeypatch.setattr(evaluation, "find_judges", lambda *_: [])
+    (taught / "with").mkdir()
+    (taught / "without").mkdir()
+    for number in range(12):
+        for side in ("with", "without"):
+            image = np.random.default_rng(number).integers(0, 256, (SIZE, SIZE, 3), np.uint8)
+            Image.fromarray(image + (side == "with")).save(taught / side / f"{number}.png")
+    _, remove = evaluation.evaluate(
+        "glasses", taught, taught / "out", weights=taught, one_pass=one_pass
+    )
+    np.testing.assert_allclose(remove(crops()), passes_of(taught)[not one_pass], atol=1e-6)
+
+
+@pytest.mark.slow
+def test_page_is_told_of_the_second_pass_unless_the_graph_makes_it(taught):
+    path, folder = taught / "glasses-remove.npz", taught / "models" / "glasses-remove"
+    for load, levels, expected in (
+        (weight_files.load_network, second_pass.LEVELS["glasses"], 0),
+        (weight_files.load_generator, None, 1),
+    ):
+        export.export_generator(*load(path)[:1], folder, load(path)[1])
+        (entry,) = export.write_manifest(folder.parent)["models"]
+        assert entry.get("second_pass") == levels
+        residual = export.graph_output(folder, crops(1))
+        np.testing.assert_allclose(residual, passes_of(taught, crops(1))[expected], atol=0.01)
+
+
+def test_figures_of_one_pass_are_not_those_of_two(taught):
+    card = weight_files.load_network(taught / "glasses-remove.npz")[1]
+    value = {"value": 1.0, "n": 4}
+    measures = dict.fromkeys(("flip/a", "same_person", "outside", "brightness"), value)
+    report = {"weights": {"remove": card}, "directions": {"remove": measures}}
+    (taught / "report.json").write_text(json.dumps(report))
+    assert export.read_measured(taught / "report.json", card)["count"] == 4
+    del card["second_pass"]
+    with pytest.raises(TrainingError, match="second_pass"):
+        export.read_measured(taught / "report.json", card)
 
 
 def test_page_edits_twice_with_the_models_that_python_does():

@@ -481,6 +481,10 @@ def evaluate(
             "--any-style", help="Add to each photo in a style by chance, not in the one that suits."
         ),
     ] = False,
+    one_pass: Annotated[
+        bool,
+        typer.Option("--one-pass", help="Take off in one pass, as the page does with a webcam."),
+    ] = False,
     count: Annotated[
         int | None, typer.Option(min=4, help="At most so many images a side. \\[default: all]")
     ] = None,
@@ -509,6 +513,7 @@ def evaluate(
         network=network,
         classifiers=classifier,
         any_style=any_style,
+        one_pass=one_pass,
         count=count,
         images=images,
         inception=inception,

@@ -261,7 +261,7 @@ def test_training_of_a_row_in_notebook_08():
 
 
 def test_second_pass_of_notebook_10():
-    """Beside the border: there the helper leaves out what lies beyond, and the notebook repeats."""
+    """Away from the border: there the helper leaves out what lies beyond, the notebook repeats it."""
     size = 256
     y, x = np.mgrid[:size, :size][..., None]
     cover = np.float32(0.5 + 0.5 * np.sin(x / 40) * np.cos(y / 50))

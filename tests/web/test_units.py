@@ -115,7 +115,7 @@ def second_pass_cases():
     from helpers import second_pass
 
     cases = []
-    for size, low, high in ((64, 4, 8), (96, 2, 30)):
+    for size, low, high in ((64, 4, 8), (160, 2, 30)):  # of 160, the reach is 2.5
         y, x, c = np.mgrid[:size, :size, :3]
         crop = (0.8 * np.sin(x / 9 + c) * np.cos(y / 11))[None].astype(np.float32)
         cover = (0.5 + 0.5 * np.sin(x * 7 / size) * np.cos(y * 5 / size))[None].astype(np.float32)

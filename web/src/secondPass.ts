@@ -24,7 +24,7 @@ export async function withSecondPass(
   const again = await run(edited);
   const much = new Float32Array(size * size);
   for (let i = 0; i < much.length; i++) {
-    much[i] = Math.max(...[0, 1, 2].map((k) => Math.abs(again[3 * i + k])));
+    for (let k = 0; k < 3; k++) much[i] = Math.max(much[i], Math.abs(again[3 * i + k]));
   }
   const around = meanAround(much, size, Math.round(REACH * size));
   return edited.map((value, i) => {
