@@ -104,7 +104,8 @@ def test_generators_make_both_passes_and_the_network_that_is_trained_on_makes_on
     assert card["second_pass"] == second_pass.LEVELS["glasses"]
     once, twice = passes_of(taught)
     assert np.abs(twice - once).max() > 0.01
-    np.testing.assert_array_equal(weight_files.load_generator(path)[0](crops()).numpy(), twice)
+    loaded = weight_files.load_generator(path)[0](crops()).numpy()
+    np.testing.assert_allclose(loaded, twice, atol=1e-4)
     weight_files.save_generator(path, network, card | {"recipe": {}})
     assert "second_pass" not in weight_files.load_network(path)[1]
 
@@ -125,9 +126,9 @@ def test_photos_are_edited_twice(taught):
     edited = np.asarray(Image.open(taught / "p-glasses-remove.png"))
     generator, _ = weight_files.load_generator(taught / "glasses-remove.npz")
     expected = inverter.invert_photo(photo, generator, aligned=True)
-    np.testing.assert_array_equal(edited, expected.edited)
+    np.testing.assert_allclose(edited.astype(int), expected.edited, atol=1)
     unit = pixels.to_unit(expected.crops[0][None])
-    np.testing.assert_allclose(expected.residuals[0], passes_of(taught, unit)[1][0], atol=1e-5)
+    np.testing.assert_allclose(expected.residuals[0], passes_of(taught, unit)[1][0], atol=1e-4)
 
 
 @pytest.mark.parametrize("one_pass", [False, True])
@@ -143,7 +144,7 @@ def test_both_passes_are_measured_unless_one_is_asked_for(taught, monkeypatch, o
     _, remove = evaluation.evaluate(
         "glasses", taught, taught / "out", weights=taught, one_pass=one_pass
     )
-    np.testing.assert_allclose(remove(crops()), passes_of(taught)[not one_pass], atol=1e-6)
+    np.testing.assert_allclose(remove(crops()), passes_of(taught)[not one_pass], atol=1e-4)
 
 
 @pytest.mark.slow

@@ -46,7 +46,7 @@ def test_each_of_nine_looks_gets_the_kind_that_suits_and_nothing_of_another(styl
             worn.row("hat", kind)[: len(CARD["kinds"])]
         )
         asked = network([crop[None], rows[number][None]]).numpy()
-        np.testing.assert_allclose(suits[number], asked[0], atol=1e-5)
+        np.testing.assert_allclose(suits[number], asked[0], atol=1e-4)
 
 
 def test_numbers_follow_how_light_a_part_is():
