@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import statistics
 import subprocess
@@ -433,6 +434,23 @@ def test_ctrl_c_ends_every_kernel_and_none_complains(tmp_path, monkeypatch):
     for path in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(int(path.read_text()), 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [NAMES[number] for number in (3, 6, 7, 8, 9, 11)])
+def test_runs_at_the_sizes_of_full(name, tmp_path, monkeypatch):
+    """With few faces and steps, in a folder of its own: a run of full is hours of somebody's."""
+    monkeypatch.setenv("COURSE_PROFILE", "full")
+    monkeypatch.delenv("CELEBA_DIR", raising=False)
+    small = {"name": "small-full", "images": 24, "steps": 3, "paper_steps": 3}
+    course = read(name)
+    setup = next(cell for cell in course.cells if cell.id.endswith("-start"))
+    setup.source += f"\n\nimport dataclasses\n\nprofile = dataclasses.replace(profile, **{small})"
+    try:
+        error = notebooks.run_notebook(path_of(name), tmp_path, notebook=course)
+    finally:
+        shutil.rmtree(ROOT / "runs" / "course" / small["name"], ignore_errors=True)
+    assert error is None, error
 
 
 @pytest.mark.slow
