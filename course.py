@@ -82,7 +82,9 @@ def main(argv):
         # All of them two files at a time; of a few, the second process would only start.
         two = [] if set(more) - {"--report"} else ["-n", "2", "--dist", "loadfile"]
         return hand_over([python, "-m", "pytest"] + fast + two + more)
-    return hand_over([python, "-m", "tooling.cli", command] + rest)
+    # Not -m, which would import what lies in the folder that one is in before what is installed.
+    begin = "import sys; sys.path[0] = sys.argv.pop(1); from tooling.cli import main; main()"
+    return hand_over([python, "-c", begin, str(ROOT), command] + rest)
 
 
 def show_help():

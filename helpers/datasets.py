@@ -458,7 +458,10 @@ def _write_sides(split: Split, folder: Path, size: int) -> dict[tuple[str, str],
                 image.save(place / f"{unique(stem, taken)}.png")
             written[part, side] = len(taken)
     if not any(written.values()):
-        raise DataError(f"None of {counted(total, 'photo')} of {split.source} could be read.")
+        name, why = next(iter(split.unreadable.items()), (split.source, "no photo is there"))
+        raise DataError(
+            f"None of {counted(total, 'photo')} of {split.source} could be read; {name}: {why}."
+        )
     if split.unreadable:
         lines = [f"{name}: {why}\n" for name, why in sorted(split.unreadable.items())]
         write_text(folder / "skipped.txt", "".join(lines))

@@ -104,6 +104,9 @@ def read_weights(path: Path) -> tuple[dict, list[np.ndarray]]:
     Exception
         Of any other kind, if it is damaged or too large; the caller knows what it should be.
     """
+    with path.open("rb") as file:
+        if file.read(2) != b"PK":  # numpy would take it for a pickle, and say how to load one
+            raise ValueError("it is no .npz, or a part of one. Fetch it again.")
     with np.load(path, allow_pickle=False) as file:
         unpacked = sum(entry.file_size for entry in file.zip.infolist())
         if unpacked > MOST_WEIGHTS:

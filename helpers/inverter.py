@@ -3,6 +3,7 @@
 Notebook 00 shows it, notebook 10 builds it; the parts are in `detection` and `alignment`.
 """
 
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +27,7 @@ from .errors import DataError, TrainingError, counted, shown
 from .files import written_whole
 
 WEIGHTS = profiles.ROOT / "weights"
+MOST_BYTES = 200  # of a photo's name that an edit's begins with; a name may have 255 in all
 
 
 class Inverted(NamedTuple):
@@ -149,7 +151,7 @@ def invert_files(
     TrainingError
         If there are no weights, or they do not know the style.
     """
-    paths = _all_photos(photos)
+    paths = _all_photos(photos, report)
     network, card = weight_files.load_network(find_weights(attribute, direction, weights))
     generator = weight_files.as_used(network, card, styling.choose_style(card, style or {}))
     out.mkdir(parents=True, exist_ok=True)
@@ -174,7 +176,8 @@ def invert_files(
                 bar.write(f"{name}: no face found. Try a photo with a larger, frontal face.")
                 failures += 1
                 continue
-            stem = datasets.unique(f"{path.stem}-{card['attribute']}-{direction}", taken)
+            short = path.stem.encode()[:MOST_BYTES].decode(errors="ignore")
+            stem = datasets.unique(f"{short}-{card['attribute']}-{direction}", taken)
             _save(out / f"{stem}.png", inverted.edited)
             if with_residual:
                 for i, residual in enumerate(inverted.residuals):
@@ -184,11 +187,14 @@ def invert_files(
     return failures
 
 
-def _all_photos(photos: Iterable[Path]) -> list[Path]:
-    """Return the files given, and those in the folders given."""
+def _all_photos(photos: Iterable[Path], report: Callable[[str], None]) -> list[Path]:
+    """Return the files given, and those in the folders given; tell of folders without any."""
     paths = []
     for path in photos:
-        paths += pixels.images_in(path) if path.is_dir() else [path]
+        found = pixels.images_in(path) if os.path.isdir(path) else [path]
+        if not found:
+            report(f"{shown(str(path))}: no photo is in this folder.")
+        paths += found
     if not paths:
         raise DataError(
             f"There is no photo in {', '.join(map(str, photos))}. "

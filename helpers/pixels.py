@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from .errors import CourseError, DataError, first_line, is_refusal
 from .files import clear_unfinished, explained, listed, written_whole
@@ -180,6 +180,23 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # 16 bits, which Pillow would cut off at 255
         values = np.asarray(image).astype(np.uint32)
         image = Image.fromarray(np.minimum(values >> 8, 255).astype(np.uint8))
+    return _to_srgb(image)
+
+
+def _to_srgb(image: Image.Image) -> Image.Image:
+    """Return a picture in RGB, with the colours that its profile says: phones write Display P3.
+
+    Browsers do so too. A profile that does not fit the picture counts for nothing, as there.
+    """
+    profile = image.info.get("icc_profile")
+    if not profile or image.mode == "P":
+        return image.convert("RGB")
+    # An ImportError where Pillow was built without colour management.
+    with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError, ImportError):
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "sRGB" not in ImageCms.getProfileDescription(source):
+            srgb = ImageCms.createProfile("sRGB")
+            return ImageCms.profileToProfile(image, source, srgb, outputMode="RGB")
     return image.convert("RGB")
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from . import datasets
+from .errors import DataError
 from .pace import fitted, pace
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,18 +49,23 @@ class Profile:
         return "\n".join(f"| {' | '.join(cells)} |" for cells in (names, ["---"] * len(row), row))
 
 
-def load_profile() -> Profile:
-    """Return the profile that COURSE_PROFILE names, or quick.
+def profile_name() -> str:
+    """Return what COURSE_PROFILE says, or "quick".
 
     Raises
     ------
-    ValueError
+    DataError
         If there is no such profile.
     """
     name = os.environ.get("COURSE_PROFILE") or "quick"
-    if name == "quick":
+    if name not in ("quick", "full"):
+        raise DataError(f'COURSE_PROFILE is "quick" or "full", not {name!r}.')
+    return name
+
+
+def load_profile() -> Profile:
+    """Return the profile that `profile_name` names."""
+    if profile_name() == "quick":
         steps = fitted(1200, 400, pace(CACHE))
         return Profile("quick", datasets.DRAWN, 64, 600, 16, 4, steps, 12)
-    if name == "full":
-        return Profile("full", datasets.default_data(), 128, 1000, 24, 4, 20_000, 20_000)
-    raise ValueError(f'COURSE_PROFILE is "quick" or "full", not {name!r}.')
+    return Profile("full", datasets.default_data(), 128, 1000, 24, 4, 20_000, 20_000)

@@ -4,6 +4,7 @@ Written in notebook 06, read from 07 on.
 """
 
 import json
+import re
 from pathlib import Path
 
 import keras
@@ -30,6 +31,15 @@ def check_revision(told: dict, path: Path) -> None:
             f"has {networks.REVISIONS[network]}: the same numbers mean something else now. Train "
             "anew, in another --out."
         )
+
+
+def _check_told(card: dict) -> None:
+    """Raise a ValueError if a card's attribute can't name a file, or its headroom no crop."""
+    attribute, headroom = card["attribute"], card.get("headroom", 0.0)
+    if not isinstance(attribute, str) or not attribute or re.search(r"[/\\\0]", attribute):
+        raise ValueError(f"its attribute is {attribute!r}")
+    if not isinstance(headroom, float | int) or not 0 <= headroom <= 0.5:
+        raise ValueError(f"its headroom is {headroom!r}, not a number from 0 to 0.5")
 
 
 def save_generator(path: Path, generator: keras.Model, card: dict) -> None:
@@ -131,6 +141,7 @@ def load_network(path: Path) -> tuple[keras.Model, dict]:
     try:
         card, arrays = read_weights(path)
         check_revision(card, path)
+        _check_told(card)
         options = {"size": card["size"], "name": f"generator_{card['direction']}"}
         if card.get("width"):
             options["width"] = card["width"]

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_up import write_celeba
-from PIL import Image
+from PIL import Image, ImageCms
 
 from helpers import datasets, pairing, pixels
 from helpers.errors import CourseError, DataError
@@ -399,6 +399,31 @@ def test_16_bits_keep_their_shades_and_fractions_are_refused(tmp_path):
     Image.fromarray(ramp.astype(np.float32)).save(tmp_path / "ramp.tif")
     with pytest.raises(ValueError, match="8 bits"):
         pixels.open_photo(tmp_path / "ramp.tif")
+
+
+def test_colours_are_those_that_the_profile_says(tmp_path):
+    """Of phones, Display P3; here a profile that has red and blue the other way round."""
+    rng = np.random.default_rng(0)
+    photo = Image.fromarray(rng.integers(0, 255, (8, 9, 3), np.uint8))
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    other = srgb.replace(b"rXYZ", b"----").replace(b"bXYZ", b"rXYZ").replace(b"----", b"bXYZ")
+    other = other.replace("sRGB".encode("utf-16-be"), "BGRs".encode("utf-16-be"))
+    turned = Image.merge("RGB", photo.split()[::-1])
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    upside_down = turned.transpose(Image.Transpose.ROTATE_180)
+    for name, picture, options in (
+        ("srgb.png", photo, {"icc_profile": srgb}),
+        ("other.png", turned, {"icc_profile": other}),
+        ("turned.png", upside_down, {"icc_profile": other, "exif": exif}),
+        ("alpha.png", turned.convert("RGBA"), {"icc_profile": other}),
+        ("damaged.png", photo, {"icc_profile": other[:200]}),
+        ("gray.png", photo.convert("L"), {"icc_profile": other}),  # of three channels, of one
+    ):
+        picture.save(tmp_path / name, **options)
+        expected = photo if name != "gray.png" else photo.convert("L").convert("RGB")
+        off = np.asarray(pixels.open_photo(tmp_path / name)).astype(int) - np.asarray(expected)
+        assert abs(off).max() <= 1, name
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 2000), (2000, 1)])

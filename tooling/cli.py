@@ -1,6 +1,7 @@
 """The command line: reads the options and calls the modules that do the work."""
 
 import os
+import shlex
 import sys
 from enum import Enum
 from pathlib import Path
@@ -11,7 +12,7 @@ import typer
 from helpers import celeba, datasets, dressing, pixels
 from helpers.errors import CourseError, counted, explain, is_refusal
 from helpers.processes import load_tensorflow
-from helpers.profiles import CACHE, ROOT
+from helpers.profiles import CACHE, ROOT, profile_name
 
 app = typer.Typer(
     name="course.py",
@@ -45,7 +46,9 @@ DataOption = Annotated[
     ),
 ]
 SizeOption = Annotated[int, typer.Option(min=32, max=256, help="Side of the images in pixels.")]
-SeedOption = Annotated[int, typer.Option(help="Of the split, the order and the first weights.")]
+SeedOption = Annotated[
+    int, typer.Option(min=0, max=2**32 - 1, help="Of the split, the order and the first weights.")
+]
 WeightsOption = Annotated[
     Path | None,
     typer.Option(help="Folder of a run, or with .npz weights. \\[default: the course's own]"),
@@ -79,7 +82,10 @@ def lab() -> None:
 
 @app.command()
 def run(
-    profile: Annotated[str, typer.Option(help="quick or full.")] = "quick",
+    profile: Annotated[
+        Literal["quick", "full"] | None,
+        typer.Option(help="How much is done. \\[default: what COURSE_PROFILE says, else quick]"),
+    ] = None,
     only: Annotated[
         list[str] | None, typer.Option(help="Number of a notebook; may be given more than once.")
     ] = None,
@@ -98,7 +104,7 @@ def run(
     """Execute the course from end to end, and write each notebook as a page to read."""
     from .notebooks import run_notebooks
 
-    if not run_notebooks(profile, only or [], out, jobs):
+    if not run_notebooks(profile or profile_name(), only or [], out, jobs):
         raise typer.Exit(1)
 
 
@@ -143,7 +149,9 @@ def split(
         counts = ", ".join(f"{written[part, side]} {side}" for side in datasets.SIDES)
         say(f"{part:>10}: {counts}")
     report_unreadable(opened)
-    say(f"Wrote {out}. Train on it: python3 course.py train --attribute {attribute} --data {out}")
+    short = celeba.short_name(opened.attribute)
+    words = ["--attribute", attribute, "--data", out, "--size", size, "--out", f"runs/{short}"]
+    say(f"Wrote {out}. Train on it:\n  python3 course.py train {shlex.join(map(str, words))}")
 
 
 @app.command()
@@ -161,12 +169,15 @@ def train(
         float | None,
         typer.Option(
             min=0.01,
+            max=1e6,
             help="Train until every photo with was seen so often. \\[default of paper: 100]",
         ),
     ] = None,
     minutes: Annotated[
         float | None,
-        typer.Option(min=0.01, help="Train so long from now. \\[default of attention: 45]"),
+        typer.Option(
+            min=0.01, max=1e6, help="Train so long from now. \\[default of attention: 45]"
+        ),
     ] = None,
     batch: Annotated[
         int | None,
@@ -204,6 +215,7 @@ def train(
         float | None,
         typer.Option(
             min=0.01,
+            max=1e6,
             help="Keep the face crops of photos in data/crops, at most so many GB, so that each "
             "photo is decoded once. The folder may be deleted at any time. \\[default: keep none]",
         ),
@@ -561,7 +573,7 @@ def bench(
 def main() -> None:
     """Run a command; what went wrong with the input is a message and an exit code."""
     try:
-        app(standalone_mode=True)
+        app(prog_name="python3 course.py")
     except CourseError as error:
         typer.secho(str(error), fg="red", err=True)
         sys.exit(1)

@@ -158,6 +158,19 @@ def test_test_hands_over_to_pytest(course, monkeypatch):
     assert all(command[:3] == ["python", "-m", "pytest"] for command in handed)
 
 
+def test_what_lies_in_the_folder_that_one_is_in_is_not_run(course, monkeypatch, tmp_path):
+    """A folder of somebody's photos may hold a helpers.py too."""
+    for name in ("helpers", "typer", "tooling"):
+        (tmp_path / f"{name}.py").write_text("print('a stranger')\nraise SystemExit(9)\n")
+    handed = []
+    monkeypatch.setattr(course, "ready_environment", lambda: Path(sys.executable))
+    monkeypatch.setattr(course, "hand_over", handed.append)
+    course.main(["split", "--help"])
+    done = subprocess.run(handed[0], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0 and "a stranger" not in done.stdout, done.stderr
+    assert "Usage: python3 course.py split" in done.stdout
+
+
 COUNTING = """
 import os
 import pytest

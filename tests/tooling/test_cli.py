@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 
@@ -25,7 +26,7 @@ from helpers import (
 from helpers.drawn import faces, worn
 from helpers.errors import TrainingError
 from helpers.profiles import ROOT
-from tooling import page
+from tooling import notebooks, page
 
 SIZE = 32
 
@@ -111,6 +112,60 @@ def test_split_writes_both_sides(course, celeba, tmp_path):
     assert {Image.open(p).size for p in pictures} == {(SIZE, SIZE)}
 
 
+def test_what_split_says_to_run_next_can_be_run(course, celeba, tmp_path, monkeypatch):
+    folder = tmp_path / "a folder"
+    code, text = course(
+        "split", "--attribute", "Smiling", "--data", celeba, "--out", folder, "--size", SIZE
+    )
+    assert code == 0, text
+    words = shlex.split(re.search(r"python3 course\.py (.+)", text)[1])
+    assert words[:5] == ["train", "--attribute", "Smiling", "--data", str(folder)]
+    monkeypatch.chdir(tmp_path)
+    code, text = course(*words, "--steps", 1, "--width", 4)
+    assert code == 0 and (tmp_path / "runs" / "smiling" / "weights").is_dir(), text
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said", "profile"),
+    [(None, None, "quick"), (None, "full", "full"), ("quick", "full", "quick")],
+)
+def test_run_takes_the_profile_that_the_environment_says(
+    course, monkeypatch, chosen, said, profile
+):
+    asked = []
+    monkeypatch.delenv("COURSE_PROFILE", raising=False)
+    if said:
+        monkeypatch.setenv("COURSE_PROFILE", said)
+    monkeypatch.setattr(notebooks, "run_notebooks", lambda *words: asked.append(words[0]) or True)
+    assert course("run", *(["--profile", chosen] if chosen else []))[0] == 0
+    assert asked == [profile]
+
+
+def test_a_profile_that_there_is_not_is_refused_at_once(course, monkeypatch):
+    code, text = course("run", "--profile", "fulll")
+    assert code == 2 and "'fulll'" in text and "quick" in text
+    monkeypatch.setenv("COURSE_PROFILE", "fulll")
+    code, text = course("run", "--only", "00")
+    assert code == 1 and "COURSE_PROFILE is" in text and "Traceback" not in text
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "value"),
+    [
+        ("train", "--seed", -1),
+        ("split", "--seed", 2**32),
+        ("evaluate", "--seed", -1),
+        ("train", "--epochs", "inf"),
+        ("train", "--cache", "inf"),
+        ("train", "--minutes", "nan"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(course, tmp_path, command, option, value):
+    code, text = course(command, "--attribute", "glasses", "--out", tmp_path / "out", option, value)
+    assert code == 2 and option in text and "equal to" in text and "Traceback" not in text
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -144,10 +199,13 @@ def test_invert_edits_a_folder_and_names_what_it_can_not(course, weights, tmp_pa
     rng = np.random.default_rng(0)
     Image.fromarray(rng.integers(0, 255, (50, 60, 3), np.uint8)).save(photos / "good.png")
     (photos / "bad.jpg").write_text("no photo")
+    long = "a-long-name-" * 20
+    Image.open(photos / "good.png").save(photos / f"{long}.png")
+    (tmp_path / "empty").mkdir()
     out = tmp_path / "out"
     code, text = course(
-        "invert", photos, "--attribute", "glasses", "--direction", "add", "--weights", weights,
-        "--out", out, "--aligned", "--residual",
+        "invert", photos, tmp_path / "empty", "--attribute", "glasses", "--direction", "add",
+        "--weights", weights, "--out", out, "--aligned", "--residual",
     )  # fmt: skip
     assert code == 1 and "bad.jpg: can't be read" in text and "1 not edited" in text
     edited = np.asarray(Image.open(out / "good-glasses-add.png"))
@@ -156,6 +214,8 @@ def test_invert_edits_a_folder_and_names_what_it_can_not(course, weights, tmp_pa
     assert (edited != photo).mean() > 0.3
     assert Image.open(out / "good-glasses-add-residual.png").size == (SIZE, SIZE)
     assert "good-glasses-add.png: 1 face edited" in text
+    assert "empty: no photo is in this folder" in text
+    assert [path.name[:9] for path in out.glob("a-*")] == ["a-long-na"] * 2  # and its residual
 
 
 @pytest.mark.slow

@@ -288,6 +288,29 @@ def test_weights_that_hold_a_pickle_are_refused(load, tmp_path, tried):
 
 
 @pytest.mark.parametrize("load", [weight_files.load_generator, classifier.load])
+def test_what_is_no_npz_is_not_said_to_be_a_pickle(load, tmp_path):
+    """numpy's own words for it advise to load it unsafely."""
+    (tmp_path / "text.npz").write_text("hello")
+    with pytest.raises(CourseError, match="text.npz.*is no .npz") as refused:
+        load(tmp_path / "text.npz")
+    assert "pickle" not in str(refused.value)
+
+
+def test_a_card_that_asks_for_what_cannot_be_is_refused(tmp_path):
+    card = {"size": 32, "width": 4, "network": "attention", "direction": "add"}
+    path, generator = tmp_path / "glasses-add.npz", networks.attention_generator(32, 4)
+    for told in ({"headroom": 0.5, "attribute": "glasses"}, {"attribute": "Big_Nose"}):
+        weight_files.save_generator(path, generator, card | told)
+        weight_files.load_generator(path)
+    wrong = [{"headroom": number} for number in (0.9999, 1.0, -5, float("nan"), "x", [0.1])]
+    wrong += [{"attribute": name} for name in ("../../hat", "a\\b", "", None, 3)]
+    for told in wrong:
+        weight_files.save_generator(path, generator, card | {"attribute": "glasses"} | told)
+        with pytest.raises(CourseError, match="glasses-add.npz.*its (headroom|attribute) is"):
+            weight_files.load_generator(path)
+
+
+@pytest.mark.parametrize("load", [weight_files.load_generator, classifier.load])
 @pytest.mark.parametrize("bomb", [{"width": 100_000}, {"size": 10**9}, {"size": -8}, "zeros"])
 def test_weights_that_would_take_all_memory_are_refused(load, bomb, tmp_path, tried):
     card = {"size": 32, "width": 4, "network": "attention", "direction": "add"}
