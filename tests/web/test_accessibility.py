@@ -37,6 +37,18 @@ def test_slider_and_switches_work_from_the_keyboard(site, visit):
     assert page.get_by_role("radio", name="remove").is_checked()
 
 
+def test_what_is_chosen_shows_where_the_system_insists_on_its_colours(site, visit):
+    visited = visit(site, forced_colors="active")
+    visited.wait_for_result()
+    chosen, other = (
+        visited.page.eval_on_selector(
+            f".segments input{which} + span", "span => getComputedStyle(span).backgroundColor"
+        )
+        for which in (":checked", ":not(:checked):not(:disabled)")
+    )
+    assert chosen != other
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
 def test_nothing_is_out_of_reach_for_a_screen_reader(site, visit, width, scheme):

@@ -51,7 +51,10 @@ def test_webcam_face_gets_glasses_and_nothing_else_changes(models_folder, visit,
         assert eyes > 3
         assert elsewhere == 0
 
+        number = int(visited.data["result"])
         page.get_by_label("Mirror").uncheck()
+        visited.wait_for_result(number)  # the photo, the other way round
+        assert np.abs(visited.picture("canvas.before") - frame.astype(int)).mean() < 12
         page.get_by_role("button", name="Back to live").click()
         page.get_by_text("Live.").wait_for()
         number = int(visited.data["result"])
@@ -61,6 +64,62 @@ def test_webcam_face_gets_glasses_and_nothing_else_changes(models_folder, visit,
         assert np.abs(visited.picture("canvas.before") - frame.astype(int)).mean() < 12
         page.get_by_role("button", name="Stop camera").click()
         visited.nothing_left()
+
+
+def test_what_was_live_is_a_photo_when_the_camera_stops(site, visit, camera_frame):
+    eyes_and_mouth = mirrored(camera_frame[1], 640)
+    visited = visit(site)
+    visited.wait_for_result()
+    page = visited.page
+    page.get_by_role("button", name="Use camera").click()
+    page.get_by_text("Live.").wait_for()
+    page.get_by_role("button", name="Stop camera").click()
+    page.get_by_text("1 face: glasses added").wait_for()
+    assert change_around_eyes(*visited.before_and_after(), eyes_and_mouth)[0] > 3
+    visited.choose("remove")
+    page.get_by_text("1 face: glasses removed").wait_for()
+    # The file that can't be read is not in the way of what was live.
+    page.get_by_role("button", name="Use camera").click()
+    page.get_by_text("Live.").wait_for()
+    file = {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": b"no photo"}
+    page.set_input_files("input[type=file]", file)
+    visited.wait_for_problem("photo-unreadable")
+    number = int(visited.data["result"])
+    page.get_by_role("radio", name="add", exact=True).check()
+    visited.wait_for_result(number)
+    page.get_by_text("1 face: glasses added").wait_for()
+    assert change_around_eyes(*visited.before_and_after(), eyes_and_mouth)[0] > 3
+
+
+def test_what_was_said_of_a_photo_is_not_said_of_the_film(site, visit):
+    visited = visit(site, prepare=lambda page: page.add_init_script(GREY))
+    visited.wait_for_result()
+    page = visited.page
+    page.get_by_role("button", name="Use camera").click()
+    page.get_by_text("No face found").wait_for()
+    page.get_by_role("button", name="Take a photo").click()
+    visited.wait_for_problem("no-face")
+    page.get_by_role("button", name="Back to live").click()
+    page.get_by_text("No face found").wait_for()
+    page.locator(".notice").wait_for(state="detached")
+
+
+def test_whoever_chooses_another_camera_by_the_keyboard_keeps_the_focus(site, visit, playwright):
+    flags = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream=device-count=2"]
+    with contextlib.closing(launch(playwright, *flags)) as other:
+        visited = visit(site, browser=other)
+        visited.wait_for_result()
+        page = visited.page
+        page.get_by_role("button", name="Use camera").click()
+        choice = page.get_by_label("Camera", exact=True)
+        choice.focus()
+        first = choice.input_value()
+        choice.press("ArrowDown")
+        page.wait_for_function(
+            "first => document.querySelector('select').value !== first", arg=first
+        )
+        page.get_by_role("button", name="Take a photo").wait_for()
+        assert choice.evaluate("select => select === document.activeElement")
 
 
 # When each result came, from the first that is a frame of the camera.
@@ -171,6 +230,18 @@ navigator.mediaDevices.getUserMedia = async (wanted) => {
 SILENT = """const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
 navigator.mediaDevices.getUserMedia = async (wanted) =>
     window.healed ? open(wanted) : document.createElement("canvas").captureStream(0);"""
+GREY = """navigator.mediaDevices.getUserMedia = async () => {
+    const canvas = document.createElement("canvas");
+    Object.assign(canvas, { width: 640, height: 480 });
+    const context = canvas.getContext("2d");
+    let shade = 128;
+    setInterval(() => {
+        context.fillStyle = `rgb(${shade} ${shade} ${shade})`;
+        shade = 257 - shade; // or there is no new frame
+        context.fillRect(0, 0, 640, 480);
+    }, 50);
+    return canvas.captureStream();
+};"""
 REFUSED = ["--use-fake-device-for-media-stream"]  # and nobody there to allow it
 NONE = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream=device-count=0"]
 NAMED = "--host-resolver-rules=MAP page.test 127.0.0.1 , MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"

@@ -114,6 +114,26 @@ def test_what_was_asked_for_last_is_shown(site, visit):
     assert page.get_by_text("Live.").count() == 1
 
 
+def test_a_strength_that_is_changed_while_the_face_is_looked_for_counts(site, visit):
+    visited = visit(site)
+    number = int(visited.wait_for_result()["result"])
+    visited.page.evaluate("""() => {
+        const main = document.querySelector("main");
+        const slider = document.querySelector("input[aria-label=Strength]");
+        const { set } = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value");
+        new MutationObserver((_, observer) => {
+            if (main.dataset.state !== "working" || "faces" in main.dataset) return;
+            observer.disconnect();
+            set.call(slider, slider.min);
+            slider.dispatchEvent(new Event("input", { bubbles: true }));
+        }).observe(main, { attributes: true });
+    }""")
+    visited.page.get_by_role("button", name="Drawn face 4").click()
+    visited.wait_for_result(number + 1)
+    before, after = visited.before_and_after()
+    assert (before == after).all()
+
+
 def test_slider_starts_beside_the_edit(site, visit, astronaut, tmp_path):
     """The whole edit is seen, and that the picture can be compared is said until it was."""
     Image.fromarray(astronaut).save(tmp_path / "astronaut.png")

@@ -42,6 +42,11 @@ export function photoFromVideo(video: HTMLVideoElement, mirror: boolean): ImageB
   return draw(video, video.videoWidth, video.videoHeight, mirror);
 }
 
+/** Return a picture the other way round. */
+export function mirrored(photo: ImageBitmap): ImageBitmap {
+  return draw(photo, photo.width, photo.height, true);
+}
+
 function draw(source: CanvasImageSource, width: number, height: number, mirror: boolean) {
   const canvas = new OffscreenCanvas(width, height);
   // The pixels are read by the worker, so a GPU's canvas would only have to give them back.

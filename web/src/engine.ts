@@ -57,6 +57,7 @@ export async function startEngine(
   { only, avoid, onLost }: Wishes,
 ): Promise<Engine> {
   const candidates = BACKENDS.filter((backend) => (only ? backend === only : !avoid.has(backend)));
+  let unreachable = false;
   const passedOver = [...avoid].map(([backend, reason]) => `${backend}: ${reason}`);
   for (const backend of candidates) {
     let taken = false;
@@ -88,10 +89,13 @@ export async function startEngine(
       stop();
       const { code, detail, message } = error as Problem;
       if (code === "offline" || code === "too-slow") throw error;
+      // In the words of Chrome, Firefox and Safari: a part of the page that was not fetched yet.
+      unreachable ||= /dynamically imported module|importing a module/i.test(detail ?? message);
       passedOver.push(`${backend}: ${detail ?? message}`);
     }
   }
-  throw new Problem("no-backend", passedOver.join("; ") || `there is no backend ${only}`);
+  const code = unreachable ? "offline" : "no-backend";
+  throw new Problem(code, passedOver.join("; ") || `there is no backend ${only}`);
 }
 
 /**

@@ -2,7 +2,7 @@
 
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 
-import { nextVideoFrame, photoFromAddress, photoFromFile, type Facing } from "./capture";
+import { mirrored, nextVideoFrame, photoFromAddress, photoFromFile, type Facing } from "./capture";
 import type { Choosable, ModelEntry } from "./formats";
 import type { Inverted } from "./invert";
 import { addressOf } from "./models";
@@ -70,15 +70,22 @@ export function useInverter(firstSample: string): Inverter {
   const opened = useRef(0);
 
   const fail = useCallback((error: unknown) => setProblem(asProblem(error)), []);
-  const clear = useCallback(() => setProblem(undefined), []);
+  // Kept apart: that a picture is edited does not bring a camera back.
+  const [editProblem, setEditProblem] = useState<Problem>();
+  const failEdit = useCallback((error: unknown) => setEditProblem(asProblem(error)), []);
+  const clearEdit = useCallback(() => setEditProblem(undefined), []);
+  const clear = useCallback(() => {
+    setProblem(undefined);
+    setEditProblem(undefined);
+  }, []);
   // Kept apart: opening another photo does not bring a missing model back.
   const [modelProblem, setModelProblem] = useState<Problem>();
   const failModels = useCallback((error: unknown) => setModelProblem(asProblem(error)), []);
   const clearModels = useCallback(() => setModelProblem(undefined), []);
   const models = useModels(failModels, clearModels);
-  const control = useCamera(fail, clear);
+  const control = useCamera(fail, clear, setPhoto);
   const { ready, mode, needed, only } = models;
-  const { camera, video, take, start, stop } = control;
+  const { camera, video, take, takeLive, start, stop } = control;
 
   const adder = needed.find(({ role }) => role === "add");
   const { styles, kinds, pictures } = adder ?? NOTHING;
@@ -116,9 +123,38 @@ export function useInverter(firstSample: string): Inverter {
   const failUnlessLost = useCallback(
     (error: unknown) => {
       const { code } = asProblem(error);
-      if (code !== "too-slow" && (only || code !== "gpu-lost")) fail(error);
+      if (code !== "too-slow" && (only || code !== "gpu-lost")) failEdit(error);
     },
-    [only, fail],
+    [only, failEdit],
+  );
+
+  // Another strength or style of the picture that is shown needs no detector.
+  const again = useRef({ running: false, wanted: false });
+  const composite = useCallback(
+    async (picture: ImageBitmap) => {
+      again.current.wanted = true;
+      if (again.current.running || !ready) return;
+      again.current.running = true;
+      try {
+        while (again.current.wanted) {
+          again.current.wanted = false;
+          const result = await ready.again(strengthNow.current, styleNow.current);
+          const number = ++results.current;
+          setShown((old) => {
+            if (!result || !old?.result || old.photo !== picture) return old;
+            const { edit, composite } = result.milliseconds;
+            const milliseconds = { ...old.result.milliseconds, composite };
+            if (edit) milliseconds.edit = edit;
+            return { ...old, number, result: { ...result, milliseconds } };
+          });
+        }
+      } catch (error) {
+        failUnlessLost(error);
+      } finally {
+        again.current.running = false;
+      }
+    },
+    [ready, failUnlessLost],
   );
 
   // Edit the picture, whenever it or the model changes.
@@ -128,15 +164,18 @@ export function useInverter(firstSample: string): Inverter {
     if (!ready) return;
     let current = true;
     setBusy(true);
-    clear();
+    clearEdit();
+    const asked = String([strengthNow.current, ...styleNow.current]);
     run(photo)
       .then(
         (done) => {
           if (!current) return;
           setShown(done);
+          // Changed while this was on its way.
+          if (asked !== String([strengthNow.current, ...styleNow.current])) composite(photo);
           const { directions, hint } = done.result!;
           if (directions.length === 0) {
-            fail(new Problem(hint ?? "no-face"));
+            failEdit(new Problem(hint ?? "no-face"));
           }
         },
         (error) => current && failUnlessLost(error),
@@ -146,7 +185,7 @@ export function useInverter(firstSample: string): Inverter {
       current = false;
       setBusy(false);
     };
-  }, [photo, ready, run, fail, clear, failUnlessLost]);
+  }, [photo, ready, run, composite, failEdit, clearEdit, failUnlessLost]);
 
   // Live: frame after frame, each as soon as the one before it is computed.
   const live = camera?.live ?? false;
@@ -196,42 +235,16 @@ export function useInverter(firstSample: string): Inverter {
 
   // The camera's first frame takes the place of the picture that was there.
   useEffect(() => {
-    if (live) setPhoto(undefined);
-  }, [live]);
-
-  // Another strength or style of the picture that is shown needs no detector.
-  const again = useRef({ running: false, wanted: false });
-  const composite = useCallback(
-    async (picture: ImageBitmap) => {
-      again.current.wanted = true;
-      if (again.current.running || !ready) return;
-      again.current.running = true;
-      try {
-        while (again.current.wanted) {
-          again.current.wanted = false;
-          const result = await ready.again(strengthNow.current, styleNow.current);
-          const number = ++results.current;
-          setShown((old) => {
-            if (!result || !old?.result || old.photo !== picture) return old;
-            const { edit, composite } = result.milliseconds;
-            const milliseconds = { ...old.result.milliseconds, composite };
-            if (edit) milliseconds.edit = edit;
-            return { ...old, number, result: { ...result, milliseconds } };
-          });
-        }
-      } catch (error) {
-        failUnlessLost(error);
-      } finally {
-        again.current.running = false;
-      }
-    },
-    [ready, failUnlessLost],
-  );
+    if (!live) return;
+    clear(); // what was said was about that picture
+    setPhoto(undefined);
+  }, [live, clear]);
 
   // Of two pictures that are asked for, the later one is shown, whichever is there first.
   const open = useCallback(
     async (picture: Promise<ImageBitmap>) => {
       const number = ++opened.current;
+      const frame = takeLive();
       stop();
       clear();
       setOpening(true);
@@ -239,13 +252,16 @@ export function useInverter(firstSample: string): Inverter {
         const photo = await picture;
         if (number === opened.current) setPhoto(photo);
         else photo.close();
+        frame?.close();
       } catch (error) {
-        if (number === opened.current) fail(error);
+        if (number !== opened.current) return;
+        if (frame) setPhoto(frame); // it is what is seen
+        fail(error);
       } finally {
         if (number === opened.current) setOpening(false);
       }
     },
-    [fail, clear, stop],
+    [fail, clear, stop, takeLive],
   );
   const startCamera = useCallback<Inverter["startCamera"]>(
     (wanted) => {
@@ -266,7 +282,7 @@ export function useInverter(firstSample: string): Inverter {
   return {
     ...models,
     busy: busy || opening,
-    problem: problem ?? modelProblem,
+    problem: problem ?? editProblem ?? modelProblem,
     shown,
     camera,
     framesPerSecond,
@@ -286,8 +302,11 @@ export function useInverter(firstSample: string): Inverter {
       models.choose(change);
     },
     startCamera,
-    stopCamera: stop,
-    setMirror: control.setMirror,
+    stopCamera: control.leave,
+    setMirror(value) {
+      control.setMirror(value);
+      if (camera && !live && photo) setPhoto(mirrored(photo)); // it was taken of that camera
+    },
     setStrength(value) {
       strengthNow.current = value;
       setStrengthState(value);
@@ -306,7 +325,7 @@ export function useInverter(firstSample: string): Inverter {
     },
     tryAgain() {
       clear();
-      const code = (problem ?? modelProblem)?.code;
+      const code = (problem ?? editProblem ?? modelProblem)?.code;
       models.retry(code === "crashed" || code === "gpu-lost");
     },
   };

@@ -7,6 +7,8 @@ import { MANIFEST } from "./models";
 import { SAMPLES } from "./samples";
 
 const WORKER = "sw.js";
+/** All that this visit has used, of whichever backends: what isn't named again is dropped. */
+const used = new Set<string>();
 
 /**
  * @param engine once it has computed something: only what has worked is worth keeping
@@ -39,10 +41,11 @@ async function keep(engine: Engine): Promise<boolean> {
     .map((address) => new URL(address, document.baseURI))
     .filter((url) => url.origin === location.origin && url.protocol.startsWith("http"))
     .map((url) => url.href.split("#")[0]);
+  addresses.forEach((address) => used.add(address));
   const answer = new MessageChannel();
   const kept = new Promise<boolean>((resolve) => {
     answer.port1.onmessage = ({ data }) => resolve(data === "kept");
   });
-  active!.postMessage({ keep: [...new Set(addresses)] }, [answer.port2]);
+  active!.postMessage({ keep: [...used] }, [answer.port2]);
   return kept;
 }

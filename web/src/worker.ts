@@ -126,7 +126,7 @@ function pixelsOf(result: unknown): Transferable[] {
   return all.map(({ data }) => data.buffer);
 }
 
-addEventListener("message", async ({ data }: MessageEvent<Request>) => {
+async function answer({ data }: MessageEvent<Request>): Promise<void> {
   try {
     const run = tasks[data.task] as (...parameters: unknown[]) => Promise<unknown>;
     const result = await run(...data.parameters);
@@ -134,4 +134,10 @@ addEventListener("message", async ({ data }: MessageEvent<Request>) => {
   } catch (error) {
     post({ id: data.id, error: error instanceof Error ? error.message : String(error) });
   }
+}
+
+// One after the other: a GPU is waited for, and meanwhile another picture would become the `last`.
+let answered = Promise.resolve();
+addEventListener("message", (message: MessageEvent<Request>) => {
+  answered = answered.then(() => answer(message));
 });

@@ -39,7 +39,12 @@ export function Sources({ inverter }: { inverter: Inverter }) {
 
       {camera ? (
         <div className="camera">
-          <button type="button" className="primary" onClick={() => setLive(!camera.live)}>
+          <button
+            type="button"
+            className="primary"
+            disabled={camera.starting}
+            onClick={() => setLive(!camera.live)}
+          >
             {camera.live ? "Take a photo" : "Back to live"}
           </button>
           <label className="check">
