@@ -1,6 +1,7 @@
 """What computes: every backend the same, and the next one where a GPU is none, wrong or lost."""
 
 import contextlib
+import re
 
 import pytest
 from pages import PATIENCE, launch
@@ -68,6 +69,15 @@ def test_backend_that_computes_wrong_numbers_is_passed_over(site, visit):
     assert visited.wait_for_result()["backend"] == "wasm"
     visited.page.get_by_text("See inside").click()
     visited.page.get_by_text("webgl: the self-test is off by").wait_for()
+
+
+def test_a_backend_that_was_never_fetched_is_no_fault_of_the_browser(site, visit, page_folder):
+    (worker,) = (page_folder / "assets").glob("worker-*.js")
+    parts = re.findall(r"\bimport\([`'\"]\./([^`'\"]+)", worker.read_text("utf-8"))
+    assert len(parts) == 4  # a part for each
+    away = re.compile("|".join(map(re.escape, parts)))
+    visited = visit(site, prepare=lambda page: page.route(away, lambda route: route.abort()))
+    assert "wasm" in visited.wait_for_problem("offline")
 
 
 @pytest.mark.parametrize("live", [False, True])

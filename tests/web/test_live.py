@@ -83,7 +83,7 @@ def test_what_was_live_is_a_photo_when_the_camera_stops(site, visit, camera_fram
     page.get_by_text("Live.").wait_for()
     file = {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": b"no photo"}
     page.set_input_files("input[type=file]", file)
-    visited.wait_for_problem("photo-unreadable")
+    page.locator("[data-problem=photo-unreadable]").wait_for()
     number = int(visited.data["result"])
     page.get_by_role("radio", name="add", exact=True).check()
     visited.wait_for_result(number)
@@ -111,12 +111,12 @@ def test_whoever_chooses_another_camera_by_the_keyboard_keeps_the_focus(site, vi
         visited.wait_for_result()
         page = visited.page
         page.get_by_role("button", name="Use camera").click()
-        choice = page.get_by_label("Camera", exact=True)
+        choice = page.locator(".camera select")
         choice.focus()
         first = choice.input_value()
         choice.press("ArrowDown")
         page.wait_for_function(
-            "first => document.querySelector('select').value !== first", arg=first
+            "first => document.querySelector('.camera select').value !== first", arg=first
         )
         page.get_by_role("button", name="Take a photo").wait_for()
         assert choice.evaluate("select => select === document.activeElement")

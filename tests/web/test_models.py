@@ -166,7 +166,6 @@ PROTOTYPE = graph([{"name": "__proto__", "op": "Placeholder"}, INPUT]).replace(
         ("**/check.json", {"body": "<!doctype html>"}, "model-broken", "a web page"),
         ("**/weights.bin", {"body": "short"}, "model-broken", "5 of"),
         ("**/worker-*.js", None, "offline", "worker"),
-        ("**/dist-*.js", None, "offline", "wasm"),
         ("**/blazeface*.bin", {"status": 404, "body": "404"}, "model-broken", "blazeface"),
     ],
 )
