@@ -83,7 +83,8 @@ def main(argv):
         two = [] if set(more) - {"--report"} else ["-n", "2", "--dist", "loadfile"]
         return hand_over([python, "-m", "pytest"] + fast + two + more)
     # Not -m, which would import what lies in the folder that one is in before what is installed.
-    begin = "import sys; sys.path[0] = sys.argv.pop(1); from tooling.cli import main; main()"
+    begin = "import sys; sys.path[:] = [sys.argv.pop(1)] + [p for p in sys.path if p]; "
+    begin += "from tooling.cli import main; main()"
     return hand_over([python, "-c", begin, str(ROOT), command] + rest)
 
 

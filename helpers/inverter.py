@@ -176,7 +176,7 @@ def invert_files(
                 bar.write(f"{name}: no face found. Try a photo with a larger, frontal face.")
                 failures += 1
                 continue
-            short = path.stem.encode()[:MOST_BYTES].decode(errors="ignore")
+            short = path.stem.encode(errors="surrogateescape")[:MOST_BYTES].decode(errors="ignore")
             stem = datasets.unique(f"{short}-{card['attribute']}-{direction}", taken)
             _save(out / f"{stem}.png", inverted.edited)
             if with_residual:

@@ -313,6 +313,8 @@ def _read_elsewhere(
 
 @functools.cache
 def _pool(processes: int) -> ProcessPoolExecutor:
+    # Or they look for modules in the folder that one is in (Python 3.11 and later ask this).
+    os.environ.setdefault("PYTHONSAFEPATH", "1")
     # TensorFlow's threads do not survive a fork.
     spawn = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(processes, mp_context=spawn, initializer=attend)

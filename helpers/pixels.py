@@ -189,7 +189,9 @@ def _to_srgb(image: Image.Image) -> Image.Image:
     Browsers do so too. A profile that does not fit the picture counts for nothing, as there.
     """
     profile = image.info.get("icc_profile")
-    if not profile or image.mode == "P":
+    if image.mode in ("LA", "La"):  # which Pillow and its colour management lay out differently
+        image = image.convert("L")
+    if not profile or image.mode not in ("L", "RGB", "RGBA", "CMYK"):
         return image.convert("RGB")
     # An ImportError where Pillow was built without colour management.
     with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError, ImportError):

@@ -408,6 +408,9 @@ def test_colours_are_those_that_the_profile_says(tmp_path):
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     other = srgb.replace(b"rXYZ", b"----").replace(b"bXYZ", b"rXYZ").replace(b"----", b"bXYZ")
     other = other.replace("sRGB".encode("utf-16-be"), "BGRs".encode("utf-16-be"))
+    # sRGB's curve alone, as a profile of gray pictures has it.
+    gray = bytearray(srgb.replace(b"rTRC", b"kTRC"))
+    gray[16:20] = b"GRAY"
     turned = Image.merge("RGB", photo.split()[::-1])
     exif = Image.Exif()
     exif[0x0112] = 3
@@ -419,9 +422,10 @@ def test_colours_are_those_that_the_profile_says(tmp_path):
         ("alpha.png", turned.convert("RGBA"), {"icc_profile": other}),
         ("damaged.png", photo, {"icc_profile": other[:200]}),
         ("gray.png", photo.convert("L"), {"icc_profile": other}),  # of three channels, of one
+        ("gray-alpha.png", photo.convert("LA"), {"icc_profile": gray}),
     ):
         picture.save(tmp_path / name, **options)
-        expected = photo if name != "gray.png" else photo.convert("L").convert("RGB")
+        expected = photo.convert("L").convert("RGB") if "gray" in name else photo
         off = np.asarray(pixels.open_photo(tmp_path / name)).astype(int) - np.asarray(expected)
         assert abs(off).max() <= 1, name
 

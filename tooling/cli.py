@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import subprocess
 import sys
 from enum import Enum
 from pathlib import Path
@@ -77,6 +78,7 @@ def report_unreadable(split: datasets.Split) -> None:
 def lab() -> None:
     """Open JupyterLab on notebook 00."""
     first = ROOT / "notebooks" / "00_meet_the_inverter.ipynb"
+    os.chdir(ROOT)  # or -m imports what lies in the folder that one is in
     os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", str(first)])
 
 
@@ -150,8 +152,9 @@ def split(
         say(f"{part:>10}: {counts}")
     report_unreadable(opened)
     short = celeba.short_name(opened.attribute)
+    quoted = subprocess.list2cmdline if os.name == "nt" else shlex.join
     words = ["--attribute", attribute, "--data", out, "--size", size, "--out", f"runs/{short}"]
-    say(f"Wrote {out}. Train on it:\n  python3 course.py train {shlex.join(map(str, words))}")
+    say(f"Wrote {out}. Train on it:\n  python3 course.py train {quoted([*map(str, words)])}")
 
 
 @app.command()

@@ -20,15 +20,12 @@ export interface CameraControl {
   camera?: Camera;
   video: RefObject<HTMLVideoElement | undefined>;
   start(wanted?: { deviceId?: string; facing?: Facing }): Promise<void>;
-  stop(): void;
   /** Stop; what was live stays as a photo. */
   leave(): void;
   setMirror(mirror: boolean): void;
   setLive(live: boolean): void;
   /** Take the frame that is shown now, if there has been one. */
   take(): ImageBitmap | undefined;
-  /** Take it if the picture is live. */
-  takeLive(): ImageBitmap | undefined;
 }
 
 /** @param keep told of a frame that is a photo from now on, since no other follows */
@@ -132,7 +129,6 @@ export function useCamera(
     camera,
     video,
     start,
-    stop,
     leave,
     setMirror(value) {
       mirror.current = value;
@@ -143,6 +139,5 @@ export function useCamera(
       setCamera((state) => state && { ...state, live: value });
     },
     take,
-    takeLive,
   };
 }

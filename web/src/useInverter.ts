@@ -85,7 +85,8 @@ export function useInverter(firstSample: string): Inverter {
   const models = useModels(failModels, clearModels);
   const control = useCamera(fail, clear, setPhoto);
   const { ready, mode, needed, only } = models;
-  const { camera, video, take, takeLive, start, stop } = control;
+  const { camera, video, take, start, leave } = control;
+  const live = camera?.live ?? false;
 
   const adder = needed.find(({ role }) => role === "add");
   const { styles, kinds, pictures } = adder ?? NOTHING;
@@ -129,19 +130,19 @@ export function useInverter(firstSample: string): Inverter {
   );
 
   // Another strength or style of the picture that is shown needs no detector.
-  const again = useRef({ running: false, wanted: false });
+  const again = useRef<{ running?: true; wanted?: ImageBitmap }>({});
   const composite = useCallback(
     async (picture: ImageBitmap) => {
-      again.current.wanted = true;
+      again.current.wanted = picture;
       if (again.current.running || !ready) return;
       again.current.running = true;
       try {
-        while (again.current.wanted) {
-          again.current.wanted = false;
+        for (let wanted; (wanted = again.current.wanted); ) {
+          again.current.wanted = undefined;
           const result = await ready.again(strengthNow.current, styleNow.current);
           const number = ++results.current;
           setShown((old) => {
-            if (!result || !old?.result || old.photo !== picture) return old;
+            if (!result || !old?.result || old.photo !== wanted) return old;
             const { edit, composite } = result.milliseconds;
             const milliseconds = { ...old.result.milliseconds, composite };
             if (edit) milliseconds.edit = edit;
@@ -151,15 +152,15 @@ export function useInverter(firstSample: string): Inverter {
       } catch (error) {
         failUnlessLost(error);
       } finally {
-        again.current.running = false;
+        again.current.running = undefined;
       }
     },
     [ready, failUnlessLost],
   );
 
-  // Edit the picture, whenever it or the model changes.
+  // Edit the picture, whenever it or the model changes, or where no film takes its place any more.
   useEffect(() => {
-    if (!photo) return;
+    if (!photo || live) return;
     setShown({ photo, live: false, number: results.current, milliseconds: 0 });
     if (!ready) return;
     let current = true;
@@ -185,10 +186,9 @@ export function useInverter(firstSample: string): Inverter {
       current = false;
       setBusy(false);
     };
-  }, [photo, ready, run, composite, failEdit, clearEdit, failUnlessLost]);
+  }, [photo, live, ready, run, composite, failEdit, clearEdit, failUnlessLost]);
 
   // Live: frame after frame, each as soon as the one before it is computed.
-  const live = camera?.live ?? false;
   useEffect(() => {
     if (!live || !ready) return;
     let current = true;
@@ -233,35 +233,29 @@ export function useInverter(firstSample: string): Inverter {
     };
   }, [live, ready, run, video, take, fail, clear, failUnlessLost]);
 
-  // The camera's first frame takes the place of the picture that was there.
+  // What was said was about the picture that the film takes the place of.
   useEffect(() => {
-    if (!live) return;
-    clear(); // what was said was about that picture
-    setPhoto(undefined);
+    if (live) clear();
   }, [live, clear]);
 
   // Of two pictures that are asked for, the later one is shown, whichever is there first.
   const open = useCallback(
     async (picture: Promise<ImageBitmap>) => {
       const number = ++opened.current;
-      const frame = takeLive();
-      stop();
+      leave();
       clear();
       setOpening(true);
       try {
         const photo = await picture;
         if (number === opened.current) setPhoto(photo);
         else photo.close();
-        frame?.close();
       } catch (error) {
-        if (number !== opened.current) return;
-        if (frame) setPhoto(frame); // it is what is seen
-        fail(error);
+        if (number === opened.current) fail(error);
       } finally {
         if (number === opened.current) setOpening(false);
       }
     },
-    [fail, clear, stop, takeLive],
+    [fail, clear, leave],
   );
   const startCamera = useCallback<Inverter["startCamera"]>(
     (wanted) => {
@@ -302,7 +296,10 @@ export function useInverter(firstSample: string): Inverter {
       models.choose(change);
     },
     startCamera,
-    stopCamera: control.leave,
+    stopCamera() {
+      clear(); // of a camera that is silent
+      leave();
+    },
     setMirror(value) {
       control.setMirror(value);
       if (camera && !live && photo) setPhoto(mirrored(photo)); // it was taken of that camera
@@ -320,6 +317,7 @@ export function useInverter(firstSample: string): Inverter {
     setLive(value) {
       const frame = value ? undefined : take();
       if (!value && !frame) return; // the camera has shown nothing yet
+      clear();
       if (frame) setPhoto(frame);
       control.setLive(value);
     },
