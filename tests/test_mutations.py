@@ -406,10 +406,10 @@ def test_colours_are_those_that_the_profile_says(tmp_path):
     rng = np.random.default_rng(0)
     photo = Image.fromarray(rng.integers(0, 255, (8, 9, 3), np.uint8))
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    other = srgb.replace(b"rXYZ", b"----").replace(b"bXYZ", b"rXYZ").replace(b"----", b"bXYZ")
-    other = other.replace("sRGB".encode("utf-16-be"), "BGRs".encode("utf-16-be"))
+    unnamed = srgb.replace("sRGB".encode("utf-16-be"), "else".encode("utf-16-be"))
+    other = unnamed.replace(b"rXYZ", b"----").replace(b"bXYZ", b"rXYZ").replace(b"----", b"bXYZ")
     # sRGB's curve alone, as a profile of gray pictures has it.
-    gray = bytearray(srgb.replace(b"rTRC", b"kTRC"))
+    gray = bytearray(unnamed.replace(b"rTRC", b"kTRC"))
     gray[16:20] = b"GRAY"
     turned = Image.merge("RGB", photo.split()[::-1])
     exif = Image.Exif()
