@@ -104,6 +104,19 @@ def test_what_was_said_of_a_photo_is_not_said_of_the_film(site, visit):
     page.locator(".notice").wait_for(state="detached")
 
 
+def test_a_camera_that_shows_nothing_leaves_the_picture_that_was_there(site, visit):
+    visited = visit(site, prepare=lambda page: page.add_init_script(SILENT))
+    visited.wait_for_result()
+    page = visited.page
+    page.get_by_role("button", name="Use camera").click()
+    visited.wait_for_problem("camera-silent")
+    page.get_by_role("button", name="Stop camera").click()
+    page.locator(".notice").wait_for(state="detached")
+    page.get_by_text("1 face: glasses added").wait_for()
+    visited.choose("remove")
+    page.get_by_text("1 face: glasses removed").wait_for()
+
+
 def test_whoever_chooses_another_camera_by_the_keyboard_keeps_the_focus(site, visit, playwright):
     flags = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream=device-count=2"]
     with contextlib.closing(launch(playwright, *flags)) as other:
