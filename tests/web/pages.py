@@ -185,10 +185,10 @@ class Visit:
         return notice.get_attribute("data-problem"), notice.inner_text()
 
     def wait_for_problem(self, code):
-        """Wait for this message; return its text. Nothing may look busy beside it."""
+        """Wait for this message; return its text. Nothing may go on looking busy beside it."""
         notice = self.page.locator(f"[data-problem={code}]")
         notice.wait_for()
-        assert self.page.locator("progress, .busy").count() == 0
+        self.page.wait_for_function("() => !document.querySelector('progress, .busy')")
         return notice.inner_text()
 
     def choose(self, name):
