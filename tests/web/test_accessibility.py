@@ -46,7 +46,13 @@ def test_what_is_chosen_shows_where_the_system_insists_on_its_colours(site, visi
         )
         for which in (":checked", ":not(:checked):not(:disabled)")
     )
-    assert chosen != other
+    highlight = visited.page.evaluate("""() => {
+        const probe = document.createElement("i");
+        probe.style.cssText = "background: Highlight; forced-color-adjust: none";
+        document.body.append(probe);
+        return getComputedStyle(probe).backgroundColor;
+    }""")
+    assert chosen == highlight != other
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
