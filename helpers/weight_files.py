@@ -35,7 +35,7 @@ def check_revision(told: dict, path: Path) -> None:
 
 def _check_told(card: dict) -> None:
     """Raise a ValueError if a card's attribute can't name a file, or its headroom no crop."""
-    attribute, headroom = card["attribute"], card.get("headroom", 0.0)
+    attribute, headroom = card.get("attribute"), card.get("headroom", 0.0)
     if not isinstance(attribute, str) or not attribute or re.search(r"[/\\\0]", attribute):
         raise ValueError(f"its attribute is {attribute!r}")
     if not isinstance(headroom, float | int) or not 0 <= headroom <= 0.5:

@@ -493,7 +493,7 @@ def test_without_averaging_the_last_weights_are_kept(split, tmp_path):
 def test_what_the_papers_networks_made_in_another_unit_is_refused(split, tmp_path):
     """Files of the first revision say nothing of it, and the shapes of their weights fit."""
     generator = networks.paper_generator(SIZE)
-    card = {"network": "paper", "size": SIZE, "direction": "add"}
+    card = {"network": "paper", "size": SIZE, "direction": "add", "attribute": "glasses"}
     weight_files.save_generator(tmp_path / "a.npz", generator, card)
     with pytest.raises(TrainingError, match="revision 1 of the paper networks"):
         weight_files.load_generator(tmp_path / "a.npz")
@@ -515,6 +515,7 @@ def test_damaged_weights_are_named(damage, tmp_path):
     path = tmp_path / "glasses-add.npz"
     generator = networks.attention_generator(SIZE, 4)
     card = {"size": SIZE, "width": 4, "network": "attention", "direction": "add"}
+    card["attribute"] = "glasses"
     weight_files.save_generator(path, generator, card)
     if damage == "missing":
         path.unlink()
@@ -532,6 +533,7 @@ def test_packed_weights_are_rounded_channel_by_channel_and_load_as_before(tmp_pa
     path = tmp_path / "glasses-add.npz"
     generator = networks.attention_generator(SIZE, 16)
     card = {"size": SIZE, "width": 16, "network": "attention", "direction": "add"}
+    card["attribute"] = "glasses"
     weight_files.save_generator(path, generator, card)
     large = path.stat().st_size
     weight_files.pack(path)
