@@ -121,6 +121,7 @@ def test_what_split_says_to_run_next_can_be_run(course, celeba, tmp_path, monkey
     assert code == 0, text
     words = shlex.split(re.search(r"python3 course\.py (.+)", text)[1])
     assert words[:5] == ["train", "--attribute", "Smiling", "--data", str(folder)]
+    assert words[5:7] == ["--size", str(SIZE)]
     monkeypatch.chdir(tmp_path)
     code, text = course(*words, "--steps", 1, "--width", 4)
     assert code == 0 and (tmp_path / "runs" / "smiling" / "weights").is_dir(), text

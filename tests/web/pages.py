@@ -196,6 +196,10 @@ class Visit:
         self.page.get_by_role("radio", name=name, exact=True).check()
         return self.wait_for_result(before)
 
+    def use_camera(self, said="Live."):
+        self.page.get_by_role("button", name="Use camera").click()
+        self.page.get_by_text(said).wait_for()
+
     def upload(self, path):
         before = int(self.data.get("result", 0))
         self.page.set_input_files("input[type=file]", path)

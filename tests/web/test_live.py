@@ -36,8 +36,7 @@ def test_webcam_face_gets_glasses_and_nothing_else_changes(models_folder, visit,
         visited = visit(address)
         page = visited.page
         visited.wait_for_result()  # of the sample
-        page.get_by_role("button", name="Use camera").click()
-        page.get_by_text("Live.").wait_for()
+        visited.use_camera()
         live = visited.wait_for_result(int(visited.data["result"]))
         assert live["faces"] == "1"
         page.get_by_role("button", name="Take a photo").click()
@@ -71,16 +70,14 @@ def test_what_was_live_is_a_photo_when_the_camera_stops(site, visit, camera_fram
     visited = visit(site)
     visited.wait_for_result()
     page = visited.page
-    page.get_by_role("button", name="Use camera").click()
-    page.get_by_text("Live.").wait_for()
+    visited.use_camera()
     page.get_by_role("button", name="Stop camera").click()
     page.get_by_text("1 face: glasses added").wait_for()
     assert change_around_eyes(*visited.before_and_after(), eyes_and_mouth)[0] > 3
     visited.choose("remove")
     page.get_by_text("1 face: glasses removed").wait_for()
     # The file that can't be read is not in the way of what was live.
-    page.get_by_role("button", name="Use camera").click()
-    page.get_by_text("Live.").wait_for()
+    visited.use_camera()
     file = {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": b"no photo"}
     page.set_input_files("input[type=file]", file)
     page.locator("[data-problem=photo-unreadable]").wait_for()
@@ -95,8 +92,7 @@ def test_what_was_said_of_a_photo_is_not_said_of_the_film(site, visit):
     visited = visit(site, prepare=lambda page: page.add_init_script(GREY))
     visited.wait_for_result()
     page = visited.page
-    page.get_by_role("button", name="Use camera").click()
-    page.get_by_text("No face found").wait_for()
+    visited.use_camera("No face found")
     page.get_by_role("button", name="Take a photo").click()
     visited.wait_for_problem("no-face")
     page.get_by_role("button", name="Back to live").click()
@@ -161,8 +157,7 @@ def test_photos_are_edited_twice_and_films_once(stand_in_folder, visit, camera_f
     with served(folder) as address:
         visited = visit(address)
         visited.wait_for_result()
-        visited.page.get_by_role("button", name="Use camera").click()
-        visited.page.get_by_text("Live.").wait_for()
+        visited.use_camera()
         visited.wait_for_result(int(visited.data["result"]))
         film = change()
         visited.page.get_by_role("button", name="Take a photo").click()
@@ -208,8 +203,7 @@ def test_copying_answers_in_live_mode(site, visit, browser):
     visited = visit(site, permissions=["clipboard-read", "clipboard-write"])
     visited.wait_for_result()
     page = visited.page
-    page.get_by_role("button", name="Use camera").click()
-    page.get_by_text("Live.").wait_for()
+    visited.use_camera()
     page.get_by_role("button", name="Copy").click()
     page.get_by_text("Copied the picture.").wait_for()
     visited.wait_for_result(int(visited.data["result"]) + 3)
@@ -288,8 +282,7 @@ def test_camera_that_does_not_work_is_explained(
         number = int(visited.wait_for_result()["result"])
         if script:
             page.evaluate("window.healed = true")
-            page.get_by_role("button", name="Use camera").click()
-            page.get_by_text("Live.").wait_for()
+            visited.use_camera()
             assert visited.wait_for_result(number)["faces"] == "1"
 
 
@@ -420,8 +413,7 @@ def records_of(site, visit, playwright):
             visited = visit(site, browser=other)
             visited.wait_for_result()
             page = visited.page
-            page.get_by_role("button", name="Use camera").click()
-            page.get_by_text("Live.").wait_for()
+            visited.use_camera()
             page.evaluate(RECORDER)
             # Until every chapter was seen from its beginning to its end.
             page.wait_for_function(
